@@ -1,0 +1,3 @@
+module llmfinetune.dev/devcluster/pause
+
+go 1.26

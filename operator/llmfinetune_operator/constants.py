@@ -1,0 +1,29 @@
+"""Names that the operator and its users meet: API group, labels, annotations, audiences, ports."""
+
+from typing import Final
+
+GROUP: Final = "llmfinetune.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "LLMFineTune"
+PLURAL: Final = "llmfinetunes"
+
+FIELD_MANAGER: Final = "llmfinetune-operator"
+
+LABEL_NAME: Final = f"{GROUP}/name"
+"""On every child and pod: name of the fine-tune."""
+LABEL_COMPONENT: Final = f"{GROUP}/component"
+"""On pods and jobs: prepare | worker."""
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+ANNOTATION_TEMPLATE_HASH: Final = f"{GROUP}/template-hash"
+"""On jobs: hash of what a running job cannot change without a restart."""
+
+COMPONENT_PREPARE: Final = "prepare"
+COMPONENT_WORKER: Final = "worker"
+
+PROGRESS_AUDIENCE: Final = f"progress.{GROUP}"
+"""Audience of the tokens that trainers report with."""
+PROGRESS_PORT: Final = 8443
+PROGRESS_PATH: Final = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/{namespace}/trainjobs/{name}/status"
+PROGRESS_CA_CONFIG_MAP_SUFFIX: Final = "-progress-ca"
+"""ConfigMap in the fine-tune's namespace with `ca.crt`, the certificate that reports are sent to."""

@@ -1,0 +1,37 @@
+"""What one reconcile wants done. Values only; `reconcile` acts on them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from llmfinetune_operator.observed import ChildRef, Object
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventToPost:
+    """A Kubernetes Event about the fine-tune, posted only after the status write succeeded."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """One object to delete, only while it still is the one that was seen."""
+
+    ref: ChildRef
+    uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Complete desired objects, deletions, the whole status, events, and when to look again without any event."""
+
+    apply: tuple[Object, ...] = ()
+    """Complete objects for server-side apply, in order. Those that already match the live ones are not written."""
+    delete: tuple[Deletion, ...] = ()
+    status: dict[str, Any]
+    """The complete status; written only where it differs from the stored one."""
+    events: tuple[EventToPost, ...] = ()
+    wake_at: datetime | None = None

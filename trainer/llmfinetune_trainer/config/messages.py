@@ -1,0 +1,176 @@
+"""What the trainer tells the operator: progress reports over HTTPS, and the termination message of a pod.
+
+A report's body is the one of Kubeflow Trainer's progress contract (KEP-2779), with this project's own facts under a
+key of their own. Every string and list is bounded here, because all of it may end in a status.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmfinetune_trainer.config.base import Message
+
+MAX_BODY_BYTES = 65_536
+MAX_TERMINATION_BYTES = 4096
+MAX_HISTORY = 20
+
+Short = Annotated[str, Field(max_length=256)]
+Long = Annotated[str, Field(max_length=1024)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Step = Annotated[int, Field(ge=0, le=10_000_000)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+Phase = Literal["Preparing", "Training", "Evaluating", "Exporting"]
+Category = Literal[
+    "UserError",
+    "Data",
+    "ModelAccess",
+    "OutOfMemory",
+    "DiskFull",
+    "Image",
+    "Scheduling",
+    "Volume",
+    "Network",
+    "Preempted",
+    "Diverged",
+    "Deadline",
+    "Internal",
+]
+
+
+class Failure(Message):
+    """Why something ended, and what to do about it."""
+
+    category: Category
+    reason: str = Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    """CamelCase, for programs."""
+    retryable: bool
+    """Whether the same thing may succeed without a change by the user."""
+    message: Long
+    """What was wrong and where, for people. Holds no secret."""
+    hint: Long = ""
+    """What to do."""
+
+
+class DatasetFacts(Message):
+    """What preparation found in the data."""
+
+    rows: Count
+    """Rows that became training samples."""
+    validation_rows: Count = 0
+    """Rows held out for evaluation."""
+    tokens: Count
+    """Tokens of all training samples, none of them padding."""
+    supervised_tokens: Count
+    """Tokens that carry loss."""
+    truncated: Count = 0
+    """Samples cut to maxSequenceLength."""
+    skipped: Count = 0
+    """Rows left out because nothing in them carries loss, each named in the prepare log."""
+    digest: Digest
+    """Key of the prepared data: the data's, the tokenizer's and the settings' digest."""
+
+
+class CheckpointFacts(Message):
+    """The newest checkpoint on the volume."""
+
+    step: Step
+    time: str = Field(max_length=32)
+    """When it was written, RFC 3339 in UTC."""
+    path: Short
+    """Below the volume's root."""
+    size_bytes: Count
+    verified: bool
+    """Whether its checksums were read back and matched."""
+    resumable: bool
+
+
+class RuntimeFacts(Message):
+    """What the computation really ran on."""
+
+    backend: Literal["ipex", "torch"]
+    communication: Literal["ccl", "gloo", "none"]
+    precision: Literal["bf16", "fp32"]
+    isa: Short
+    threads: int = Field(ge=1, le=4096)
+    engine: Literal["fused", "general"] = "general"
+    """Which path of the engine ran."""
+    world_size: int = Field(ge=1, le=4096)
+
+
+class HistoryPoint(Message):
+    """One point of the loss curve."""
+
+    step: Step
+    loss: float
+
+
+class Result(Message):
+    """The finished fine-tune; also the result manifest on the volume."""
+
+    attempt: Short
+    adapter: Short
+    """Below the volume's root."""
+    sha256: Digest
+    """Digest over the adapter's files: sha256 of the lines `<sha256>  <name>` in order of name."""
+    base_revision: Short = ""
+    """Commit or digest of the model that the adapter belongs to."""
+    steps: Step
+    loss: float
+    """Mean training loss of the last logging window."""
+    eval_loss_before: float | None = None
+    eval_loss: float | None = None
+
+
+class Report(Message):
+    """One progress report. Absent fields say nothing: the operator keeps what it knew."""
+
+    attempt: Short
+    phase: Phase
+    step: Step = 0
+    total_steps: Step = 0
+    epoch: float = Field(default=0.0, ge=0.0)
+    eta_seconds: int | None = Field(default=None, ge=0, le=10**9)
+    loss: float | None = None
+    eval_loss: float | None = None
+    eval_loss_before: float | None = None
+    learning_rate: float | None = None
+    tokens_per_second: float | None = None
+    history: list[HistoryPoint] = Field(default=[], max_length=MAX_HISTORY)
+    dataset: DatasetFacts | None = None
+    checkpoint: CheckpointFacts | None = None
+    runtime: RuntimeFacts | None = None
+    result: Result | None = None
+    failure: Failure | None = None
+
+
+class Metric(Message):
+    """One metric of the Kubeflow Trainer contract."""
+
+    name: str = Field(max_length=64)
+    value: str = Field(max_length=64)
+
+
+class TrainerStatus(Message):
+    """The part of a report that the Kubeflow Trainer contract defines."""
+
+    progress_percentage: int | None = Field(default=None, ge=0, le=100)
+    estimated_remaining_seconds: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    metrics: list[Metric] = Field(default=[], max_length=256)
+    last_updated_time: str | None = Field(default=None, max_length=64)
+
+
+class ReportBody(Message):
+    """Body of a report request."""
+
+    trainer_status: TrainerStatus | None = None
+    llmfinetune: Report | None = None
+
+
+class TerminationMessage(Message):
+    """JSON in a container's termination message: survives an operator that was away."""
+
+    attempt: Short
+    dataset: DatasetFacts | None = None
+    result: Result | None = None
+    failure: Failure | None = None

@@ -1,0 +1,199 @@
+"""The run configuration: what a fine-tune computes, independent of where and on how many workers it runs.
+
+It is the only thing that the operator and the trainer share. The custom resource's spec is made of these models plus
+what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the API server's words.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from llmfinetune_trainer.config.base import Frozen
+from llmfinetune_trainer.config.source import MAX_LENGTH, parse_source
+
+
+def _source(uri: str) -> str:
+    parse_source(uri)
+    return uri
+
+
+def _cel(rule: str, message: str) -> dict[str, str]:
+    return {"rule": rule, "message": message}
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules of a model, as `json_schema_extra`: pairs of (rule, message)."""
+    return {"x-kubernetes-validations": [_cel(*pair) for pair in pairs]}
+
+
+SourceUri = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_source)]
+ModuleName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.*-]+$")]
+ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class SecretKeyRef(Frozen):
+    """One key of a Secret in the fine-tune's namespace."""
+
+    name: str = Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+    """Name of the Secret."""
+    key: str = Field(default="token", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    """Key inside the Secret."""
+
+
+class ModelConfig(Frozen):
+    """The pretrained model to start from."""
+
+    source: SourceUri
+    """Where the model comes from: `hf://owner/name`, `pvc://claim/path`, `https://…#sha256=…` or `configMap://name/key`.
+    A directory with safetensors weights, or one GGUF file."""
+    revision: str = Field(default="main", min_length=1, max_length=256)
+    """Branch, tag or commit of a Hugging Face repository."""
+    token_secret_ref: SecretKeyRef | None = None
+    """Secret with the Hugging Face token that gated or private repositories need. Mounted as a file, never put into
+    the environment."""
+
+
+class Columns(Frozen):
+    """Which columns of the data hold what. Only columns that the chosen format uses are read."""
+
+    instruction: ColumnName = "instruction"
+    """Column with the instruction (format alpaca)."""
+    input: ColumnName = "input"
+    """Column with the optional input to the instruction (format alpaca)."""
+    output: ColumnName = "output"
+    """Column with the answer (format alpaca)."""
+    prompt: ColumnName = "prompt"
+    """Column with the prompt (format completion)."""
+    completion: ColumnName = "completion"
+    """Column with the completion (format completion)."""
+    messages: ColumnName = "messages"
+    """Column with the list of `{role, content}` messages (format messages)."""
+    text: ColumnName = "text"
+    """Column with the document (format pretraining)."""
+
+
+class DatasetConfig(Frozen):
+    """The examples to learn from."""
+
+    source: SourceUri
+    """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
+    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet or text."""
+    revision: str = Field(default="main", min_length=1, max_length=256)
+    """Branch, tag or commit of a Hugging Face repository."""
+    format: Literal["auto", "alpaca", "messages", "completion", "pretraining"] = "auto"
+    """How a row becomes an example; `auto` decides by the columns that are there."""
+    columns: Columns = Columns()
+    """Names of the columns, where they differ from the format's own."""
+    template: Literal["auto", "alpaca", "chat"] = "auto"
+    """How prompt and answer become text: the Alpaca template or the tokenizer's own chat template. `auto` takes the
+    chat template for messages and the Alpaca template for alpaca rows."""
+    validation_split: float = Field(default=0.05, ge=0.0, le=0.5)
+    """Fraction of the rows held out for evaluation; 0 holds out none."""
+    train_on_inputs: bool = False
+    """Whether prompts carry loss too."""
+
+
+class LoraConfig(Frozen):
+    """Low-rank adapters on frozen linear layers (Hu et al. 2021, arXiv:2106.09685)."""
+
+    rank: int = Field(default=8, ge=1, le=1024)
+    """Rank r of the update B·A."""
+    alpha: float = Field(default=16.0, gt=0.0, le=65536.0)
+    """Scale: the update is multiplied by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Dropout on the adapters' input. 0 is fastest."""
+    target_modules: list[ModuleName] = Field(default=["q_proj", "v_proj"], min_length=1, max_length=64)
+    """Names of the linear layers that get an adapter, or `all-linear`. A name that matches nothing is an error."""
+
+
+class MethodConfig(Frozen):
+    """How the model is changed. Exactly one method."""
+
+    lora: LoraConfig
+    """Low-rank adapters."""
+
+
+class TrainingConfig(Frozen):
+    """The optimisation. None of it depends on the number of workers."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            ("!(has(self.epochs) && has(self.maxSteps))", "epochs and maxSteps exclude each other: remove one of them"),
+        )
+    }
+
+    epochs: float | None = Field(default=None, gt=0.0, le=1000.0)
+    """Passes over the data; 3 where neither this nor maxSteps is given."""
+    max_steps: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Optimizer steps, instead of epochs."""
+    learning_rate: float = Field(default=2.0e-4, gt=0.0, le=1.0)
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Decoupled weight decay of AdamW on the adapters."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Learning rate after warm-up: cosine or linear to zero, or constant."""
+    warmup_ratio: float = Field(default=0.03, ge=0.0, le=0.5)
+    """Fraction of the steps over which the learning rate rises from zero."""
+    batch_size: int = Field(default=64, ge=1, le=65536)
+    """Samples in one optimizer step, over all workers."""
+    max_sequence_length: int = Field(default=512, ge=8, le=131072)
+    """Longer samples are cut to this many tokens, and counted."""
+    packing: bool = True
+    """Whether several samples share one sequence without seeing each other. Changes speed, not results."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Compute type of the frozen model; `auto` takes bf16 where the processor has it."""
+    gradient_clip: float | None = Field(default=1.0, gt=0.0, le=1000.0)
+    """Largest global norm of the gradient; null switches clipping off."""
+    seed: int = Field(default=42, ge=0, le=4294967295)
+    """Seed of the order of samples, the split, the adapters' start and dropout."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs is not None and self.max_steps is not None:
+            raise ValueError("epochs and maxSteps exclude each other: remove one of them")
+        return self
+
+
+class EvaluationConfig(Frozen):
+    """Evaluation on the held-out split: before the first step, every so many steps, and at the end."""
+
+    every_steps: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Optimizer steps between evaluations; null evaluates only before and after training."""
+    metrics: list[Literal["loss", "perplexity"]] = Field(default=["loss", "perplexity"], min_length=1, max_length=2)
+    """What is reported."""
+
+
+class CheckpointConfig(Frozen):
+    """When the state that training resumes from is written."""
+
+    every_steps: int | None = Field(default=50, ge=1, le=10_000_000)
+    """Optimizer steps between checkpoints; null leaves it to everySeconds."""
+    every_seconds: int | None = Field(default=60, ge=1, le=86400)
+    """Seconds between checkpoints; null leaves it to everySteps."""
+    keep: int = Field(default=2, ge=1, le=100)
+    """How many checkpoints stay on the volume."""
+
+
+class RuntimeConfig(Frozen):
+    """What the computation runs on."""
+
+    backend: Literal["auto", "ipex", "torch"] = "auto"
+    """Intel extension for PyTorch or plain torch; `auto` takes plain torch unless the extension is faster."""
+    communication: Literal["auto", "ccl", "gloo"] = "auto"
+    """Collective library between workers; `auto` takes oneCCL where its bindings import, else gloo."""
+
+
+class RunConfig(Frozen):
+    """Everything the trainer needs to know. The operator writes it as JSON into a ConfigMap."""
+
+    name: str = Field(min_length=1, max_length=63)
+    """Name of the fine-tune."""
+    namespace: str = Field(default="", max_length=63)
+    """Namespace of the fine-tune; empty outside a cluster."""
+    model: ModelConfig
+    dataset: DatasetConfig
+    method: MethodConfig
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
