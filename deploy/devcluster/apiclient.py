@@ -1,0 +1,45 @@
+"""The few requests that this package makes to an API server itself, over the standard library.
+
+Everything else goes through kubectl; this exists for readiness, which is asked many times a second.
+"""
+
+import http.client
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from devcluster.pki import KeyPair
+
+REQUEST_SECONDS = 5.0
+
+
+class ApiClient:
+    """Sends requests with a client certificate."""
+
+    def __init__(self, url: str, authority: Path, client: KeyPair) -> None:
+        self._host = urlsplit(url).netloc
+        self._context = ssl.create_default_context(cafile=str(authority))
+        self._context.load_cert_chain(str(client.certificate), str(client.key))
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and body; status 0 when the server cannot be reached."""
+        connection = http.client.HTTPSConnection(self._host, context=self._context, timeout=REQUEST_SECONDS)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def exists(self, path: str) -> bool:
+        """Say whether the server answers that path with success."""
+        return self.get(path)[0] == 200
+
+    def get_object(self, path: str) -> dict[str, Any] | None:
+        """Return the object at that path, or None."""
+        status, body = self.get(path)
+        return dict(json.loads(body)) if status == 200 else None
