@@ -56,3 +56,7 @@ class Observed:
     """Whether the API server knows the training job's kind."""
     apply_errors: Mapping[ChildRef, str] = field(default_factory=dict)
     """What the API server said when the last cycle's apply of a child was refused (a webhook, a quota, a name)."""
+    progress_ca: str = ""
+    """PEM of the certificate authority that signs the progress endpoint's certificate."""
+    last_status_write: datetime | None = None
+    """When this operator process last wrote the status, None where it has not."""

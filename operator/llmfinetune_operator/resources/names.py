@@ -1,0 +1,61 @@
+"""Names of everything that belongs to a fine-tune, and the identity of one attempt at training it."""
+
+from llmfinetune_operator.constants import PROGRESS_CA_CONFIG_MAP_SUFFIX
+from llmfinetune_operator.observed import ChildRef, Object
+
+TRAINING_API_VERSION = "kubeflow.org/v1"
+TRAINING_KIND = "PyTorchJob"
+
+
+def claim(name: str) -> str:
+    """The fine-tune's own volume claim."""
+    return name
+
+
+def run_config_map(name: str) -> str:
+    """ConfigMap with the run configuration."""
+    return f"{name}-run"
+
+
+def progress_ca_config_map(name: str) -> str:
+    """ConfigMap with the certificate authority of the progress endpoint."""
+    return f"{name}{PROGRESS_CA_CONFIG_MAP_SUFFIX}"
+
+
+def service_account(name: str) -> str:
+    """ServiceAccount of prepare and worker pods. It has no rights."""
+    return f"{name}-trainer"
+
+
+def prepare_job(name: str) -> str:
+    """Job that fetches and prepares model and data."""
+    return f"{name}-prepare"
+
+
+def training_job(name: str) -> str:
+    """The job that trains; its pods are `<name>-worker-<index>`."""
+    return name
+
+
+def attempt_id(uid: str, attempt: int) -> str:
+    """Identity of one attempt, unique over all fine-tunes that ever had this name. Trainers report it back."""
+    return f"{uid}-{attempt}"
+
+
+def is_attempt_of(uid: str, attempt: str) -> bool:
+    """Whether a trainer's report or result belongs to the fine-tune with this uid."""
+    return attempt.startswith(f"{uid}-")
+
+
+def child_refs(fine_tune: Object) -> tuple[ChildRef, ...]:
+    """Every object whose live state `decide` needs to see in `Observed.children`, where it exists."""
+    name = str(fine_tune["metadata"]["name"])
+    existing = fine_tune["spec"].get("storage", {}).get("existingClaim")
+    return (
+        ChildRef("v1", "PersistentVolumeClaim", existing or claim(name)),
+        ChildRef("v1", "ConfigMap", run_config_map(name)),
+        ChildRef("v1", "ConfigMap", progress_ca_config_map(name)),
+        ChildRef("v1", "ServiceAccount", service_account(name)),
+        ChildRef("batch/v1", "Job", prepare_job(name)),
+        ChildRef(TRAINING_API_VERSION, TRAINING_KIND, training_job(name)),
+    )

@@ -1,0 +1,70 @@
+"""What an installation of the operator is set to: one frozen value, read once from the environment at start-up."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llmfinetune_operator.constants import PROGRESS_PATH, PROGRESS_PORT
+
+ENVIRONMENT_PREFIX = "LLMFINETUNE_"
+
+
+class Settings(BaseModel):
+    """Settings of the operator. The field `trainer_image` is read from `LLMFINETUNE_TRAINER_IMAGE`, and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    trainer_image: str = Field(min_length=1)
+    """Image of prepare and worker pods where `spec.runtime.image` names none."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """Pull policy of prepare and worker pods."""
+    operator_namespace: str = Field(default="llmfinetune-system", min_length=1)
+    """Namespace of the operator, in which the progress Service lies."""
+    progress_service: str = Field(default="llmfinetune-operator", min_length=1)
+    """Name of the Service in front of the progress endpoint."""
+    progress_port: int = Field(default=PROGRESS_PORT, ge=1, le=65535)
+    """Port of that Service."""
+    cluster_domain: str = Field(default="cluster.local", min_length=1)
+    """DNS domain of the cluster."""
+    resync_seconds: float = Field(default=600.0, gt=0)
+    """Every fine-tune is looked at again after this long, whatever events came."""
+    status_interval_seconds: float = Field(default=5.0, ge=0)
+    """Least time between two status writes that tell nothing but new figures of training."""
+    unschedulable_grace_seconds: float = Field(default=30.0, ge=0)
+    """How long a pod may wait for a node before a condition says so."""
+    image_pull_grace_seconds: float = Field(default=600.0, ge=0)
+    """How long an image may fail to be pulled before the fine-tune fails."""
+    result_grace_seconds: float = Field(default=20.0, ge=0)
+    """How long the result of a succeeded job may be on its way before its workers run again."""
+    retry_delay_seconds: float = Field(default=10.0, gt=0)
+    """Wait before the first retry of failed workers; every further one waits twice as long."""
+    retry_delay_max_seconds: float = Field(default=300.0, gt=0)
+    """Longest wait before a retry."""
+    refused_retry_seconds: float = Field(default=15.0, gt=0)
+    """When what the API server refused, or could not serve, is tried again."""
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Self:
+        """Builds the settings from environment variables; those that are unset or empty take their default.
+
+        Raises:
+            ValueError: a variable is missing or has no valid value; the message names each of them.
+        """
+        variables = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in cls.model_fields}
+        given = {name: env[variable] for name, variable in variables.items() if env.get(variable)}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            problems = (f"{variables[str(e['loc'][0])]}: {e['msg']}" for e in error.errors(include_url=False))
+            raise ValueError(f"the operator's environment is not valid: {'; '.join(problems)}") from error
+
+    @property
+    def progress_host(self) -> str:
+        """DNS name of the progress Service, as pods resolve it and as its certificate must name it."""
+        return f"{self.progress_service}.{self.operator_namespace}.svc.{self.cluster_domain}"
+
+    def progress_url(self, *, namespace: str, name: str) -> str:
+        """Where the trainers of one fine-tune report to."""
+        path = PROGRESS_PATH.format(namespace=namespace, name=name)
+        return f"https://{self.progress_host}:{self.progress_port}{path}"
