@@ -1,0 +1,141 @@
+"""Kinds of values that fields of the custom resource share, with their bounds in the API server's words."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from llmfinetune_trainer.config.run import SourceUri, rules
+from llmfinetune_trainer.config.source import CLUSTER_PATTERN, parse_source
+
+MAX_QUANTITY_LENGTH = 32
+CPU_PATTERN = r"^([0-9]+m|[0-9]+(\.[0-9]{1,3})?)$"
+MEMORY_PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+LABEL_VALUE = r"^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$"
+LABEL_KEY = r"^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
+
+_FORMS = "use hf://owner/name, pvc://claim/path, https://…#sha256=<64 hex digits> or configMap://name/key"
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _positive(value: str) -> str:
+    if not any(digit in "123456789" for digit in value):
+        raise ValueError("must be more than zero")
+    return value
+
+
+def _in_cluster(uri: str) -> str:
+    if parse_source(uri).scheme == "file":
+        raise ValueError(f"source {uri!r} is no source a cluster can reach: {_FORMS}")
+    return uri
+
+
+def _quantity(pattern: str) -> dict[str, Any]:
+    zero = "type(self) == string ? self.matches('[1-9]') : self > 0"
+    return {
+        "x-kubernetes-int-or-string": True,
+        "pattern": pattern,
+        "maxLength": MAX_QUANTITY_LENGTH,
+    } | rules((zero, "must be more than zero"))
+
+
+def _cel_text(pattern: str) -> str:
+    return "'" + pattern.replace("\\", "\\\\") + "'"
+
+
+ClusterSource = Annotated[
+    SourceUri,
+    AfterValidator(_in_cluster),
+    Field(
+        json_schema_extra=rules(
+            (
+                "!self.startsWith('https://') || self.matches('^https://[^#[:space:]]+#sha256=[0-9a-f]{64}$')",
+                "an https source needs the digest of what it must deliver: append #sha256=<64 hex digits>",
+            ),
+            (
+                f"self.startsWith('https://') || self.matches({_cel_text(CLUSTER_PATTERN)})",
+                f"no source that a cluster can reach: {_FORMS}",
+            ),
+            (
+                r"self.startsWith('https://') || !self.matches('(^|/)\\.\\.(/|$)')",
+                "a source stays inside its volume: remove '..' from the path",
+            ),
+        )
+    ),
+]
+"""A source that pods can reach: no path of a local machine."""
+
+Cpu = Annotated[
+    str,
+    BeforeValidator(_text),
+    Field(max_length=MAX_QUANTITY_LENGTH, pattern=CPU_PATTERN),
+    AfterValidator(_positive),
+    WithJsonSchema(_quantity(CPU_PATTERN)),
+]
+"""Processor time: cores (`2`, `0.5`) or thousandths (`500m`)."""
+
+Memory = Annotated[
+    str,
+    BeforeValidator(_text),
+    Field(max_length=MAX_QUANTITY_LENGTH, pattern=MEMORY_PATTERN),
+    AfterValidator(_positive),
+    WithJsonSchema(_quantity(MEMORY_PATTERN)),
+]
+"""Bytes, with a suffix such as `Mi` or `Gi`."""
+
+Duration = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=32,
+        pattern=DURATION_PATTERN,
+        json_schema_extra=rules(("self.matches('[1-9]')", "must be more than zero, such as 12h or 1h30m")),
+    ),
+    AfterValidator(_positive),
+]
+"""Hours, minutes and seconds: `12h`, `1h30m`, `90s`."""
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+"""Name of a Kubernetes object."""
+
+
+def parse_duration(duration: str) -> timedelta:
+    """Convert `1h30m` to a time span.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        raise ValueError(f"duration {duration!r} has another form than 12h, 1h30m or 90s")
+    hours, minutes, seconds = (int(each or 0) for each in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def parse_cpu(quantity: str) -> float:
+    """Convert `2`, `0.5` or `500m` to cores."""
+    if quantity.endswith("m"):
+        return int(quantity[:-1]) / 1000
+    return float(quantity)
+
+
+_SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "Pi": 2**50,
+}
+
+
+def parse_memory(quantity: str) -> int:
+    """Convert `4Gi` or `1500M` to bytes."""
+    number = quantity.rstrip("kKMGTPi")
+    return int(float(number) * _SUFFIXES.get(quantity[len(number) :], 1))

@@ -1,0 +1,160 @@
+"""The status: what the operator observed. Numbers with fractions are strings; everything is bounded."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmfinetune_trainer.config.base import Message
+from llmfinetune_trainer.config.messages import (
+    MAX_HISTORY,
+    CheckpointFacts,
+    DatasetFacts,
+    Digest,
+    Failure,
+    Long,
+    RuntimeFacts,
+    Short,
+    Step,
+)
+
+MAX_CONDITIONS = 16
+MAX_LOG_TAIL = 2048
+
+FineTunePhase = Literal[
+    "Pending", "Preparing", "Training", "Evaluating", "Exporting", "Succeeded", "Failed", "Suspended"
+]
+ConditionStatus = Literal["True", "False", "Unknown"]
+Number = Annotated[str, Field(max_length=32, pattern=r"^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$")]
+"""A decimal number as text, such as 1.83 or 1.4e-4."""
+Timestamp = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
+"""RFC 3339, in UTC."""
+Workers = Annotated[int, Field(ge=0, le=4096)]
+Times = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Condition(Message):
+    """One aspect of the current state."""
+
+    type: str = Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    """Name of the aspect: Ready, Reconciling, Stalled, StorageReady, Prepared, Training or Succeeded."""
+    status: ConditionStatus
+    """Whether it holds."""
+    reason: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
+    """Why, in one CamelCase word for programs."""
+    message: Long = ""
+    """Why, for people."""
+    last_transition_time: Timestamp
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """Generation of the spec that it was judged by."""
+
+
+class Progress(Message):
+    """How far training is."""
+
+    percent: int = Field(ge=0, le=100)
+    """Part of the optimizer steps that is done."""
+    step: Step
+    """Optimizer steps done."""
+    total_steps: Step
+    """Optimizer steps in all."""
+    epoch: Number | None = None
+    """Passes over the data done."""
+    eta_seconds: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    """Seconds until the end, as of the latest report."""
+
+
+class Metrics(Message):
+    """The latest measurements."""
+
+    loss: Number | None = None
+    """Training loss: the mean over supervised tokens, in nats."""
+    eval_loss: Number | None = None
+    """Loss on the held-out rows."""
+    eval_loss_before: Number | None = None
+    """Loss on the held-out rows before the first step."""
+    perplexity: Number | None = None
+    """Perplexity on the held-out rows: the exponential of evalLoss."""
+    learning_rate: Number | None = None
+    """Learning rate of the latest step."""
+    tokens_per_second: Number | None = None
+    """Tokens that all workers together process in one second."""
+
+
+class LossPoint(Message):
+    """One point of the loss curve."""
+
+    step: Step
+    """Optimizer step."""
+    loss: Number
+    """Training loss there."""
+
+
+class WorkersStatus(Message):
+    """The workers."""
+
+    desired: Workers
+    """Workers wanted."""
+    ready: Workers
+    """Workers running and ready."""
+    selector: Short
+    """Label selector of the worker pods, for autoscalers."""
+    restarts: Times = 0
+    """How many times training was started again after a failure."""
+    rescales: Times = 0
+    """How many times the number of workers changed while training ran."""
+    last_rescale_reason: Annotated[str, Field(max_length=64)] | None = None
+    """Why the number changed last."""
+
+
+class Output(Message):
+    """What the fine-tune made."""
+
+    adapter: str = Field(max_length=1024)
+    """Where the adapter lies: `pvc://claim/path`, as a source of another fine-tune could name it."""
+    sha256: Digest
+    """Digest over the adapter's files."""
+    base_revision: Short | None = None
+    """Commit or digest of the model that the adapter belongs to."""
+
+
+class FailureStatus(Failure):
+    """Why the fine-tune failed or is held up, and what to do about it."""
+
+    pod: Annotated[str, Field(max_length=253)] | None = None
+    """The pod that failed."""
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None = None
+    """Exit code of its container."""
+    log_tail: Annotated[str, Field(max_length=MAX_LOG_TAIL)] | None = None
+    """Last lines of its log, without secrets."""
+
+
+class LLMFineTuneStatus(Message):
+    """What the operator observed last."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """Generation of the spec that this status belongs to."""
+    phase: FineTunePhase | None = None
+    """Where the fine-tune stands, in one word."""
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=MAX_CONDITIONS,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """Aspects of the state, for programs that wait: Ready, Reconciling and Stalled as kstatus reads them."""
+    attempt: Times | None = None
+    """Counts the starts of training, from 1."""
+    start_time: Timestamp | None = None
+    """When work on the fine-tune began."""
+    completion_time: Timestamp | None = None
+    """When it succeeded or failed for good."""
+    progress: Progress | None = None
+    metrics: Metrics | None = None
+    history: list[LossPoint] = Field(default=[], max_length=MAX_HISTORY)
+    """The loss curve in at most 20 points."""
+    dataset: DatasetFacts | None = None
+    workers: WorkersStatus | None = None
+    checkpoint: CheckpointFacts | None = None
+    runtime: RuntimeFacts | None = None
+    output: Output | None = None
+    failure: FailureStatus | None = None
