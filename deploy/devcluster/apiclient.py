@@ -23,11 +23,12 @@ class ApiClient:
         self._context = ssl.create_default_context(cafile=str(authority))
         self._context.load_cert_chain(str(client.certificate), str(client.key))
 
-    def get(self, path: str) -> tuple[int, str]:
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, str]:
         """Return status and body; status 0 when the server cannot be reached."""
         connection = http.client.HTTPSConnection(self._host, context=self._context, timeout=REQUEST_SECONDS)
+        payload = None if body is None else json.dumps(body)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, payload, {"Content-Type": "application/json"})
             response = connection.getresponse()
             return response.status, response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException):
@@ -37,9 +38,9 @@ class ApiClient:
 
     def exists(self, path: str) -> bool:
         """Say whether the server answers that path with success."""
-        return self.get(path)[0] == 200
+        return self.request("GET", path)[0] == 200
 
     def get_object(self, path: str) -> dict[str, Any] | None:
-        """Return the object at that path, or None."""
-        status, body = self.get(path)
+        """Return the object (or list) at that path, or None."""
+        status, body = self.request("GET", path)
         return dict(json.loads(body)) if status == 200 else None

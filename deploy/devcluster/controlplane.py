@@ -94,7 +94,7 @@ def apiserver_command(binary: Path, plane: ControlPlane, serving: KeyPair, kubel
 
 
 def controller_manager_command(binary: Path, plane: ControlPlane, kubeconfig: Path) -> list[str | Path]:
-    """Return the command of kube-controller-manager, with the host-path provisioner for volumes."""
+    """Return the command of kube-controller-manager."""
     pods = ("--allocate-node-cidrs=false", f"--cluster-cidr={plane.pod_cidr}") if plane.pod_cidr else ()
     return [
         binary,
@@ -105,7 +105,6 @@ def controller_manager_command(binary: Path, plane: ControlPlane, kubeconfig: Pa
         f"--cluster-signing-cert-file={plane.authority.certificate}",
         f"--cluster-signing-key-file={plane.authority.key}",
         *("--use-service-account-credentials=true", "--leader-elect=false", "--profiling=false"),
-        "--enable-hostpath-provisioner=true",
         *("--kube-api-qps=200", "--kube-api-burst=400", "--concurrent-gc-syncs=20"),
         *pods,
     ]

@@ -1,0 +1,158 @@
+"""The pod network: a bridge that is the node's address, forwarding, and the rules that go away with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+from devcluster.command import run, run_unchecked
+from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.errors import DevClusterError
+
+RULE_COMMENT = "llmfinetune-dev-cluster"
+HOST_SETTINGS = (
+    "net/ipv4/ip_forward",
+    "net/bridge/bridge-nf-call-iptables",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+)
+WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
+KERNEL_SETTINGS = Path("/proc/sys")
+
+
+def bring_up(settings: EmbeddedSettings) -> None:
+    """Make the bridge, turn forwarding on, and let pods' packets pass."""
+    remember_host_settings(settings)
+    for name, value in WANTED_SETTINGS.items():
+        write_host_setting(name, value)
+    if not bridge_exists(settings):
+        run(["ip", "link", "add", settings.bridge, "type", "bridge"])
+    address = f"{settings.node_address}/{settings.prefix_length}"
+    run(["ip", "address", "replace", address, "dev", settings.bridge])
+    run(["ip", "link", "set", settings.bridge, "up"])
+    for rule in host_rules(settings):
+        if run_unchecked(["iptables", "-w", *rule.check]).returncode != 0:
+            run(["iptables", "-w", *rule.insert])
+    write_cni_configuration(settings)
+
+
+def tear_down(settings: EmbeddedSettings) -> None:
+    """Remove rules, bridge and address records, and put the host's settings back."""
+    for rule in host_rules(settings):
+        while run_unchecked(["iptables", "-w", *rule.delete]).returncode == 0:
+            pass
+    remove_kubernetes_chains()
+    if bridge_exists(settings):
+        run(["ip", "link", "delete", settings.bridge])
+    forget_pod_addresses(settings)
+    restore_host_settings(settings)
+
+
+def bridge_exists(settings: EmbeddedSettings) -> bool:
+    """Say whether the bridge is there."""
+    return Path("/sys/class/net", settings.bridge).exists()
+
+
+def forget_pod_addresses(settings: EmbeddedSettings) -> None:
+    """Free the addresses of pods that are no more."""
+    shutil.rmtree(settings.state / "pod-addresses", ignore_errors=True)
+
+
+class Rule:
+    """One packet filter rule, as the three commands that look for, insert and delete it."""
+
+    def __init__(self, table: str, chain: str, *match: str) -> None:
+        body = (chain, *match, "-m", "comment", "--comment", RULE_COMMENT)
+        self.check = ("-t", table, "-C", *body)
+        self.insert = ("-t", table, "-I", *body)
+        self.delete = ("-t", table, "-D", *body)
+
+
+def host_rules(settings: EmbeddedSettings) -> list[Rule]:
+    """Return our rules: pods may talk to each other and, behind the host's address, to the outside."""
+    outside = ("-s", settings.pod_cidr, "!", "-d", settings.pod_cidr, "!", "-o", settings.bridge)
+    return [
+        Rule("filter", "FORWARD", "-i", settings.bridge, "-j", "ACCEPT"),
+        Rule("filter", "FORWARD", "-o", settings.bridge, "-j", "ACCEPT"),
+        Rule("nat", "POSTROUTING", *outside, "-j", "MASQUERADE"),
+    ]
+
+
+def remove_kubernetes_chains() -> None:
+    """Remove the chains of kubelet and kube-proxy, which survive them."""
+    for family in ("iptables", "ip6tables"):
+        for table in ("filter", "nat", "mangle"):
+            saved = run_unchecked([f"{family}-save", "-t", table])
+            kept = without_kubernetes(saved.stdout)
+            if saved.returncode == 0 and kept != saved.stdout:
+                run([f"{family}-restore", "-w", "-T", table], input_text=kept)
+
+
+def without_kubernetes(rules: str) -> str:
+    """Return saved rules without chains named KUBE-* and rules that mention them."""
+    lines = (line for line in rules.splitlines() if "KUBE-" not in line)
+    return "\n".join(lines) + "\n"
+
+
+def write_cni_configuration(settings: EmbeddedSettings) -> Path:
+    """Write how a pod gets its interface: a port of the bridge, an address, a route."""
+    folder = settings.state / "cni"
+    folder.mkdir(parents=True, exist_ok=True)
+    bridge = {
+        "type": "bridge",
+        "bridge": settings.bridge,
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "dataDir": str(settings.state / "pod-addresses"),
+            "ranges": [[{"subnet": settings.pod_cidr, "gateway": settings.node_address}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
+    document = {"cniVersion": "0.4.0", "name": "llmfinetune", "plugins": plugins}
+    path = folder / "10-bridge.conflist"
+    path.write_text(json.dumps(document, indent=1))
+    return path
+
+
+def remember_host_settings(settings: EmbeddedSettings) -> None:
+    """Record what the cluster is about to change; an earlier record is the truth and stays."""
+    record = settings.state / "host-settings.json"
+    if record.exists():
+        return
+    values = {name: read_host_setting(name) for name in HOST_SETTINGS}
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+
+
+def restore_host_settings(settings: EmbeddedSettings) -> None:
+    """Put back what was recorded."""
+    record = settings.state / "host-settings.json"
+    if not record.exists():
+        return
+    for name, value in json.loads(record.read_text()).items():
+        if read_host_setting(name) != value:
+            write_host_setting(name, value)
+    record.unlink()
+
+
+def read_host_setting(name: str) -> str | None:
+    """Return a kernel setting, or None where this kernel has no such."""
+    try:
+        return (KERNEL_SETTINGS / name).read_text().strip()
+    except OSError:
+        return None
+
+
+def write_host_setting(name: str, value: str) -> None:
+    """Change a kernel setting."""
+    try:
+        (KERNEL_SETTINGS / name).write_text(value)
+    except OSError as error:
+        raise DevClusterError(
+            f"cannot set the kernel's {name.replace('/', '.')} to {value}: {error.strerror}",
+            hint="load the module br_netfilter (modprobe br_netfilter), or use --provider kind",
+        ) from error

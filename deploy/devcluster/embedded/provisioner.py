@@ -1,0 +1,138 @@
+"""Gives claims of the default storage class a folder on the node, as a `local` volume.
+
+Unlike the host-path provisioner that Kubernetes carries, a `local` volume honours `fsGroup`, so that pods without
+root can write to it exactly as they can to a disk of a cloud. Runs as a process of its own:
+`python3 -m devcluster.embedded.provisioner STATE NODE`.
+"""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from devcluster.apiclient import ApiClient
+from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.layout import Layout
+from devcluster.pki import KeyPair
+
+NAME = "llmfinetune.dev/local"
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+POLL_SECONDS = 0.5
+VOLUMES = "/api/v1/persistentvolumes"
+
+Object = dict[str, Any]
+
+
+def storage_class() -> Object:
+    """Return the cluster's default storage class."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "local", "annotations": {DEFAULT_CLASS: "true"}},
+        "provisioner": NAME,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    }
+
+
+def volume_for(claim: Object, path: Path, node: str) -> Object:
+    """Return the volume that answers a claim, bound to it beforehand."""
+    metadata, spec = claim["metadata"], claim["spec"]
+    on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": path.name, "annotations": {PROVISIONED_BY: NAME}},
+        "spec": {
+            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
+            "accessModes": spec["accessModes"],
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": spec["storageClassName"],
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": metadata["namespace"],
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+            },
+            "local": {"path": str(path)},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [on_node]}]}},
+        },
+    }
+
+
+def wants_volume(claim: Object, classes: set[str]) -> bool:
+    """Say whether a claim waits for a volume of one of our classes."""
+    spec = claim["spec"]
+    return (
+        spec.get("storageClassName") in classes
+        and not spec.get("volumeName")
+        and claim.get("status", {}).get("phase") == "Pending"
+        and "deletionTimestamp" not in claim["metadata"]
+    )
+
+
+def is_left_over(volume: Object) -> bool:
+    """Say whether a volume of ours has lost its claim and is to be deleted."""
+    return (
+        volume["metadata"].get("annotations", {}).get(PROVISIONED_BY) == NAME
+        and volume.get("status", {}).get("phase") == "Released"
+        and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+    )
+
+
+class Provisioner:
+    """Looks at claims and volumes again and again, and moves them one step."""
+
+    def __init__(self, client: ApiClient, folder: Path, node: str) -> None:
+        self._client = client
+        self._folder = folder
+        self._node = node
+
+    def step(self) -> None:
+        """Make what is missing and delete what is left over."""
+        classes = {
+            each["metadata"]["name"]
+            for each in self._items("/apis/storage.k8s.io/v1/storageclasses")
+            if each["provisioner"] == NAME
+        }
+        for claim in self._items("/api/v1/persistentvolumeclaims"):
+            if wants_volume(claim, classes):
+                self._provision(claim)
+        for volume in self._items(VOLUMES):
+            if is_left_over(volume):
+                self._delete(volume)
+
+    def _items(self, path: str) -> list[Object]:
+        found = self._client.get_object(f"{path}?resourceVersion=0")
+        return list(found["items"]) if found else []
+
+    def _provision(self, claim: Object) -> None:
+        path = self._folder / f"pvc-{claim['metadata']['uid']}"
+        path.mkdir(parents=True, exist_ok=True)
+        self._client.request("POST", VOLUMES, volume_for(claim, path, self._node))
+
+    def _delete(self, volume: Object) -> None:
+        path = Path(volume["spec"]["local"]["path"])
+        if path.parent == self._folder:
+            shutil.rmtree(path, ignore_errors=True)
+        self._client.request("DELETE", f"{VOLUMES}/{volume['metadata']['name']}")
+
+
+def main(state: str, node: str) -> None:
+    """Serve until ended."""
+    settings = EmbeddedSettings(layout=Layout(cache=Path(), state=Path(state)))
+    pki = settings.plane.authority.folder
+    client = ApiClient(
+        settings.plane.url, settings.plane.authority.certificate, KeyPair(pki / "admin.crt", pki / "admin.key")
+    )
+    provisioner = Provisioner(client, settings.volumes, node)
+    while True:
+        provisioner.step()
+        time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

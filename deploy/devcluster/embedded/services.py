@@ -1,0 +1,141 @@
+"""The long-running programs of the embedded cluster, in the order in which they start.
+
+Each knows its command and when it is ready; starting and ending them is the same for all.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devcluster import components, packages
+from devcluster.apiclient import ApiClient
+from devcluster.controlplane import (
+    apiserver_command,
+    controller_manager_command,
+    etcd_command,
+    scheduler_command,
+)
+from devcluster.embedded import node
+from devcluster.embedded.identities import Identities
+from devcluster.embedded.images import NodeImages
+from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.gobuild import GoBuilder
+
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """One program of the cluster."""
+
+    name: str
+    command: Callable[[], list[str | Path]]
+    """Writes the program's configuration if it has any."""
+    is_ready: Callable[[], bool] = lambda: True
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Builds the list of programs for given settings."""
+
+    settings: EmbeddedSettings
+    builder: GoBuilder
+    identities: Identities
+
+    def control_plane(self) -> list[Service]:
+        """Return what serves the API and keeps objects in order."""
+        plane, identities = self.settings.plane, self.identities
+        return [
+            Service(
+                name="etcd",
+                command=lambda: etcd_command(_program(packages.ETCD), plane),
+                is_ready=lambda: accepts("127.0.0.1", plane.etcd_port),
+            ),
+            Service(
+                name="kube-apiserver",
+                command=lambda: apiserver_command(
+                    self.builder.path(components.KUBE_APISERVER),
+                    plane,
+                    identities.apiserver(),
+                    identities.admin(),
+                ),
+                is_ready=lambda: self.client().exists("/readyz"),
+            ),
+            Service(
+                name="kube-controller-manager",
+                command=lambda: controller_manager_command(
+                    self.builder.path(components.KUBE_CONTROLLER_MANAGER),
+                    plane,
+                    self.settings.component_kubeconfig("kube-controller-manager"),
+                ),
+            ),
+            Service(
+                name="kube-scheduler",
+                command=lambda: scheduler_command(
+                    self.builder.path(components.KUBE_SCHEDULER),
+                    self.settings.component_kubeconfig("kube-scheduler"),
+                ),
+            ),
+        ]
+
+    def container_runtime(self) -> Service:
+        """Return what runs containers; it starts before any image is loaded."""
+        plugins = _program(packages.CNI_PLUGINS).parent
+        return Service(
+            name="containerd",
+            command=lambda: node.containerd_command(_program(packages.CONTAINERD), self.settings, plugins),
+            is_ready=lambda: NodeImages(self.settings).is_served(),
+        )
+
+    def node(self) -> list[Service]:
+        """Return what makes this machine a node."""
+        settings = self.settings
+        return [
+            Service(
+                name="coredns",
+                command=lambda: node.coredns_command(self.builder.path(components.COREDNS), settings),
+                is_ready=lambda: accepts(settings.node_address, 53),
+            ),
+            Service(
+                name="kube-proxy",
+                command=lambda: node.kube_proxy_command(self.builder.path(components.KUBE_PROXY), settings),
+            ),
+            Service(
+                name="volume-provisioner",
+                command=lambda: [
+                    *(sys.executable, "-m", "devcluster.embedded.provisioner"),
+                    *(settings.state, settings.node_name),
+                ],
+                env={"PYTHONPATH": str(PACKAGE_ROOT)},
+            ),
+            Service(
+                name="kubelet",
+                command=lambda: node.kubelet_command(
+                    self.builder.path(components.KUBELET), settings, self.identities.kubelet_serving()
+                ),
+                is_ready=lambda: accepts("127.0.0.1", 10248),
+                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+            ),
+        ]
+
+    def client(self) -> ApiClient:
+        """Return an administrator's client."""
+        plane = self.settings.plane
+        return ApiClient(plane.url, plane.authority.certificate, self.identities.admin())
+
+
+def accepts(host: str, port: int) -> bool:
+    """Say whether someone listens there."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _program(package: packages.Package) -> Path:
+    return packages.ensure_packages([package])[package.name]

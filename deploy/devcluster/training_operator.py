@@ -1,0 +1,90 @@
+"""Installs Kubeflow's training-operator, which runs PyTorchJobs, from the manifests of its Go module."""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcluster.components import TRAINING_OPERATOR
+from devcluster.gobuild import GoBuilder
+from devcluster.kubectl import Kubectl
+from devcluster.oci import write_archive
+
+CRD = "pytorchjobs.kubeflow.org"
+UPSTREAM_IMAGE = "ghcr.io/kubeflow/training-v1/training-operator"
+LOCAL_IMAGE = "llmfinetune/training-operator"
+READY_SECONDS = 180.0
+OTHER_KINDS = ("jax", "mpi", "paddle", "tf", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOperator:
+    """The operator's manifests, image and installation."""
+
+    builder: GoBuilder
+    kubectl: Kubectl
+
+    def is_installed(self) -> bool:
+        """Say whether the cluster knows PyTorchJobs."""
+        return self.kubectl.attempt("get", "crd", CRD).returncode == 0
+
+    def install(self, *, local_image: bool) -> None:
+        """Apply the manifests and wait until the operator is ready."""
+        self.kubectl.apply_text(self.manifests(local_image=local_image))
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when the operator serves, webhook included."""
+        timeout = f"--timeout={READY_SECONDS:.0f}s"
+        deployment = ("-n", "kubeflow", "deployment/training-operator", timeout)
+        self.kubectl("rollout", "status", *deployment, timeout=READY_SECONDS + 10)
+
+    def manifests(self, *, local_image: bool) -> str:
+        """Render the module's overlay, changed to what this project needs."""
+        module = self.builder.module_folder(TRAINING_OPERATOR)
+        with tempfile.TemporaryDirectory(prefix="llmfinetune-") as folder:
+            base = os.path.relpath(module / "manifests/overlays/standalone", Path(folder).resolve())
+            text = json.dumps(kustomization(base, local_image=local_image))
+            Path(folder, "kustomization.yaml").write_text(text)
+            return self.kubectl("kustomize", folder)
+
+    def archive(self) -> Path:
+        """Return the image that we build ourselves, for clusters without a registry."""
+        binary = self.builder.path(TRAINING_OPERATOR)
+        target = binary.with_name("image.tar")
+        if not target.exists():
+            name = f"docker.io/{LOCAL_IMAGE}:{TRAINING_OPERATOR.version}"
+            write_archive(target, name, {"/manager": binary}, ["/manager"], "65532:65532")
+        return target
+
+
+def kustomization(base: str, *, local_image: bool) -> dict[str, object]:
+    """Return a kustomization over the module's overlay: PyTorchJobs only, and our image if wanted."""
+    container = "/spec/template/spec/containers/0"
+    changes = [
+        {"op": "add", "path": f"{container}/args", "value": ["--enable-scheme=pytorchjob"]},
+        {"op": "add", "path": f"{container}/imagePullPolicy", "value": "IfNotPresent"},
+    ]
+    image = {"name": UPSTREAM_IMAGE, "newName": LOCAL_IMAGE, "newTag": TRAINING_OPERATOR.version}
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [base],
+        "images": [image] if local_image else [],
+        "patches": [
+            {"target": {"kind": "Deployment", "name": "training-operator"}, "patch": json.dumps(changes)},
+            *(crd_removal(f"{kind}jobs.kubeflow.org") for kind in OTHER_KINDS),
+        ],
+    }
+
+
+def crd_removal(name: str) -> dict[str, object]:
+    """Return a patch that leaves a kind out, one that the operator is told not to serve."""
+    gone = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "$patch": "delete",
+    }
+    return {"patch": json.dumps(gone)}
