@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -70,6 +70,18 @@ class DatasetSpec(DatasetConfig):
     source: ClusterSource
     """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
     `configMap://name/key`. JSON, JSON Lines, CSV, Parquet or text."""
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    """Replace what is required by a rule that says what to do."""
+    schema.pop("required")
+    schema.update(rules(("has(self.lora)", "choose exactly one method: set spec.method.lora")))
+
+
+class MethodSpec(MethodConfig):
+    """How the model is changed. Exactly one method."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
 
 
 class ResourceRequests(Frozen):
@@ -287,7 +299,7 @@ class LLMFineTuneSpec(Frozen):
 
     model: ModelSpec
     dataset: DatasetSpec
-    method: MethodConfig
+    method: MethodSpec
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

@@ -28,6 +28,7 @@ Number = Annotated[str, Field(max_length=32, pattern=r"^-?[0-9]+(\.[0-9]+)?(e[-+
 """A decimal number as text, such as 1.83 or 1.4e-4."""
 Timestamp = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
 """RFC 3339, in UTC."""
+Generation = Annotated[int, Field(ge=0, le=2**53)]
 Workers = Annotated[int, Field(ge=0, le=4096)]
 Times = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -45,7 +46,7 @@ class Condition(Message):
     """Why, for people."""
     last_transition_time: Timestamp
     """When the status last changed."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """Generation of the spec that it was judged by."""
 
 
@@ -132,7 +133,7 @@ class FailureStatus(Failure):
 class LLMFineTuneStatus(Message):
     """What the operator observed last."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Generation | None = None
     """Generation of the spec that this status belongs to."""
     phase: FineTunePhase | None = None
     """Where the fine-tune stands, in one word."""

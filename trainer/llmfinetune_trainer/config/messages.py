@@ -16,7 +16,7 @@ MAX_HISTORY = 20
 
 Short = Annotated[str, Field(max_length=256)]
 Long = Annotated[str, Field(max_length=1024)]
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 Step = Annotated[int, Field(ge=0, le=10_000_000)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -42,6 +42,7 @@ class Failure(Message):
     """Why something ended, and what to do about it."""
 
     category: Category
+    """What kind of failure it is."""
     reason: str = Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
     """CamelCase, for programs."""
     retryable: bool
@@ -75,27 +76,36 @@ class CheckpointFacts(Message):
     """The newest checkpoint on the volume."""
 
     step: Step
+    """Optimizer steps done when it was written."""
     time: str = Field(max_length=32)
     """When it was written, RFC 3339 in UTC."""
     path: Short
     """Below the volume's root."""
     size_bytes: Count
+    """Size of its files."""
     verified: bool
     """Whether its checksums were read back and matched."""
     resumable: bool
+    """Whether training can go on from it."""
 
 
 class RuntimeFacts(Message):
     """What the computation really ran on."""
 
     backend: Literal["ipex", "torch"]
+    """Intel extension for PyTorch or plain torch."""
     communication: Literal["ccl", "gloo", "none"]
+    """Collective library between workers; none with one worker."""
     precision: Literal["bf16", "fp32"]
+    """Compute type of the frozen model."""
     isa: Short
+    """Widest vector instructions of the processor that are used."""
     threads: int = Field(ge=1, le=4096)
+    """Compute threads of one worker."""
     engine: Literal["fused", "general"] = "general"
     """Which path of the engine ran."""
     world_size: int = Field(ge=1, le=4096)
+    """Workers that compute together."""
 
 
 class HistoryPoint(Message):
