@@ -1,8 +1,8 @@
 """Turns a pydantic model into a structural schema, the dialect of OpenAPI in a CustomResourceDefinition.
 
 References are resolved, `null` becomes a missing field (or `nullable`, where null differs from the default),
-defaults of objects become `{}` so that the API server fills in the inner ones, and whatever has no bound is
-refused.
+and whatever has no bound is refused. Defaults of objects are complete, because the API server judges them by
+the object's rules before it fills in inner ones.
 """
 
 from typing import Any
@@ -33,8 +33,8 @@ class UnboundedError(ValueError):
 def structural_schema(model: type[BaseModel], *, with_defaults: bool = True) -> Schema:
     """Return the structural schema of `model`.
 
-    A status takes no defaults: the API server would add to what was written, and a writer that compares would write
-    for ever.
+    A status takes no defaults: the API server would add to what was written, and a writer that compares would
+    write for ever.
 
     Raises:
         UnboundedError: a string, number, list or map has no bound.
@@ -101,8 +101,7 @@ def _limits(node: Schema) -> Schema:
 def _default(node: Schema, is_optional: bool) -> Schema:
     if node.get("default") is None:
         return {}
-    default = {} if "properties" in node else _tidy(node["default"])
-    return {"default": default} | ({"nullable": True} if is_optional else {})
+    return {"default": _tidy(node["default"])} | ({"nullable": True} if is_optional else {})
 
 
 def _extensions(node: Schema) -> Schema:
@@ -110,7 +109,15 @@ def _extensions(node: Schema) -> Schema:
 
 
 def _tidy(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """Drop nulls, and write whole numbers as such."""
+    match value:
+        case dict():
+            return {key: _tidy(each) for key, each in value.items() if each is not None}
+        case list():
+            return [_tidy(each) for each in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
 
 
 def _check_bounds(schema: Schema, path: str) -> None:
