@@ -19,6 +19,7 @@ from llmfinetune_trainer.config.messages import (
 
 MAX_CONDITIONS = 16
 MAX_LOG_TAIL = 2048
+MAX_WORKER_PODS = 999
 
 FineTunePhase = Literal[
     "Pending", "Preparing", "Training", "Evaluating", "Exporting", "Succeeded", "Failed", "Suspended"
@@ -91,6 +92,17 @@ class LossPoint(Message):
     """Training loss there."""
 
 
+class WorkerPod(Message):
+    """One worker's pod, as it was seen last."""
+
+    name: str = Field(max_length=253)
+    """Name of the pod."""
+    uid: str = Field(max_length=64)
+    """Identity of the pod: another one under the same name means that the worker was replaced."""
+    lost: bool = False
+    """Whether it ended before its work was done, and was counted as such."""
+
+
 class WorkersStatus(Message):
     """The workers."""
 
@@ -101,11 +113,17 @@ class WorkersStatus(Message):
     selector: Short
     """Label selector of the worker pods, for autoscalers."""
     restarts: Times = 0
-    """How many times training was started again after a failure."""
+    """How many times workers were lost and training started again. Workers lost together count once."""
+    failures: Times = 0
+    """How many of the restarts had a failure of the workers as their cause; these count against maxRestarts."""
+    last_restart_time: Timestamp | None = None
+    """When workers were lost last."""
     rescales: Times = 0
     """How many times the number of workers changed while training ran."""
     last_rescale_reason: Annotated[str, Field(max_length=64)] | None = None
     """Why the number changed last."""
+    pods: list[WorkerPod] = Field(default=[], max_length=MAX_WORKER_PODS)
+    """The workers' pods."""
 
 
 class Output(Message):

@@ -1,0 +1,1 @@
+"""What runs the workers. `base` says what the operator asks of it, every other module is one way to do it."""

@@ -1,0 +1,130 @@
+"""What prepare and worker pods share: the container, its environment, and the rights it does without.
+
+Every pod passes Pod Security `restricted`: an unprivileged user, no capabilities, a read-only root file system, no
+token of the API server.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from llmfinetune_operator.drift import quantity
+from llmfinetune_operator.resources import labels, names
+from llmfinetune_operator.resources.metadata import Owner
+from llmfinetune_operator.resources.volumes import SCRATCH, Volume
+from llmfinetune_trainer.config import layout
+
+USER_ID = 65532
+"""Unprivileged user and group of the images ("nonroot")."""
+GRACE_SECONDS = 60
+"""Time from SIGTERM to SIGKILL: a checkpoint takes up to 15 s, leaving the group some more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSettings:
+    """What a fine-tune and its installation say about every pod."""
+
+    owner: Owner
+    image: str
+    image_pull_policy: str
+    progress_url: str
+    resources: Mapping[str, Mapping[str, str]]
+    """`requests` and `limits`, as quantities."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The user's variables. They may tune, but not redirect what the operator relies on."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Sequence[Mapping[str, Any]] = ()
+    priority_class_name: str | None = None
+
+
+def pod_template(
+    pod: PodSettings,
+    *,
+    component: str,
+    container: str,
+    command: str,
+    attempt: str,
+    volumes: Sequence[Volume],
+    extra_env: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Complete pod template that runs `llmfinetune <command>` on the fine-tune's volume."""
+    main = _container(pod, name=container, command=command, volumes=volumes)
+    main["env"] = _environment(pod, {layout.ENV_ATTEMPT: attempt, **(extra_env or {})})
+    spec: dict[str, Any] = {
+        "serviceAccountName": names.service_account(pod.owner.name),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": _pod_security(),
+        "containers": [main],
+        "volumes": [volume.pod_volume() for volume in volumes],
+        **_placement(pod),
+    }
+    return {"metadata": {"labels": labels.of_component(pod.owner.name, component)}, "spec": spec}
+
+
+def _placement(pod: PodSettings) -> dict[str, Any]:
+    placement: dict[str, Any] = {
+        "nodeSelector": dict(pod.node_selector),
+        "tolerations": [dict(toleration) for toleration in pod.tolerations],
+        "priorityClassName": pod.priority_class_name,
+    }
+    return {field: value for field, value in placement.items() if value}
+
+
+def _container(pod: PodSettings, *, name: str, command: str, volumes: Sequence[Volume]) -> dict[str, Any]:
+    paths = ["--config", str(layout.RUN_CONFIG), "--workspace", str(layout.WORKSPACE)]
+    return {
+        "name": name,
+        "image": pod.image,
+        "imagePullPolicy": pod.image_pull_policy,
+        "command": ["llmfinetune", command, *paths],
+        "resources": {kind: dict(amounts) for kind, amounts in pod.resources.items() if amounts},
+        "securityContext": _container_security(),
+        "terminationMessagePath": str(layout.TERMINATION_LOG),
+        # A container that dies before it can write its message still leaves the end of its log.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [volume.mount() for volume in volumes],
+    }
+
+
+def _environment(pod: PodSettings, contract: Mapping[str, str]) -> list[dict[str, str]]:
+    defaults = {
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "HF_HOME": f"{SCRATCH}/huggingface",
+        "OMP_NUM_THREADS": str(num_threads(pod.resources)),
+    }
+    fixed = {
+        layout.ENV_SERVER_URL: pod.progress_url,
+        layout.ENV_SERVER_CA: str(layout.PROGRESS / "ca.crt"),
+        layout.ENV_SERVER_TOKEN: str(layout.PROGRESS / "token"),
+        **contract,
+    }
+    return [{"name": name, "value": value} for name, value in {**defaults, **pod.env, **fixed}.items()]
+
+
+def num_threads(resources: Mapping[str, Mapping[str, str]]) -> int:
+    """Compute threads of a worker: whole processors of its limit, else of its request, and at least one."""
+    amount = resources.get("limits", {}).get("cpu") or resources.get("requests", {}).get("cpu")
+    return max(1, int(quantity(amount) or Decimal(1)))
+
+
+def _pod_security() -> dict[str, Any]:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "runAsGroup": USER_ID,
+        "fsGroup": USER_ID,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _container_security() -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
