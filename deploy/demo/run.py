@@ -1,0 +1,91 @@
+"""The demonstration from an empty machine to an adapter, and back."""
+
+import json
+import time
+from pathlib import Path
+
+from demo import cluster
+from demo.answers import ask
+from demo.follow import follow
+from demo.kubectl import Namespace
+from demo.objects import DATA_CONFIG_MAP, config_map, namespace
+from demo.stack import install_operator, load_model, remove_operator
+from demo.text import closing_line, heading, show_answers
+
+NAMESPACE = "llmfinetune-demo"
+NAME = "api-questions"
+EXAMPLE = "examples/api-questions"
+STATE = "build/demo/state.json"
+TIMEOUT = 1800.0
+
+
+def run(repository: Path) -> None:
+    """Runs the demonstration; prints what happens and, last, how it ended.
+
+    Raises:
+        FineTuneFailedError: the fine-tune failed.
+        TimeoutError: it did not end in time.
+        ClusterError, DevClusterError: the cluster or kubectl refused.
+    """
+    started = time.monotonic()
+    place = _install(repository)
+    _start(place, repository)
+    print(heading("kubectl get llmfinetunes -w"))
+    finished = follow(place, NAME, timeout=TIMEOUT)
+    print(heading("the same questions before and after"))
+    print(show_answers(ask(place, NAME)))
+    print(heading("kubectl get llmfinetunes"))
+    print(place.run("get", "llmfinetunes"))
+    metrics, output = finished["status"]["metrics"], finished["status"]["output"]
+    print(f"loss on the held-out questions: {metrics['evalLossBefore']} before, {metrics['evalLoss']} after")
+    print(f"adapter: {output['adapter']} in namespace {NAMESPACE}")
+    print("`make demo-down` removes everything that was made.")
+    print(closing_line(finished, seconds=time.monotonic() - started))
+
+
+def down(repository: Path) -> None:
+    """Removes what the demonstration made: the cluster if it made that, else the namespace and the operator."""
+    state = repository / STATE
+    made = state.exists() and bool(json.loads(state.read_text())["cluster_made"])
+    if made:
+        cluster.take_down()
+    elif cluster.chosen_provider().is_running():
+        place = Namespace(cluster.kubectl(), NAMESPACE)
+        place.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
+        remove_operator(place, repository)
+    state.unlink(missing_ok=True)
+    print("demo: removed. Caches stay below ~/.cache (llmfinetune, go-build, uv) and ~/go/pkg/mod.")
+
+
+def _install(repository: Path) -> Namespace:
+    print(heading("a cluster"))
+    made = cluster.bring_up()
+    _remember(repository, cluster_made=made)
+    print(heading("images"))
+    cluster.load_images()
+    print(heading("the operator"))
+    place = Namespace(cluster.kubectl(), NAMESPACE)
+    install_operator(place, repository)
+    print("operator: ready")
+    return place
+
+
+def _start(place: Namespace, repository: Path) -> None:
+    print(heading("model and data"))
+    place.apply(namespace(NAMESPACE))
+    place.run("delete", "llmfinetune", NAME, "--ignore-not-found", timeout=300)
+    load_model(place)
+    questions = (repository / EXAMPLE / "train.jsonl").read_text()
+    place.apply(config_map(DATA_CONFIG_MAP, {"train.jsonl": questions}))
+    print(
+        f"model: SmolLM2-135M-Instruct on a volume; data: {len(questions.splitlines())} questions about the API"
+    )
+    print(heading(f"kubectl apply -f {EXAMPLE}/finetune.yaml"))
+    print(place.run("apply", "-f", str(repository / EXAMPLE / "finetune.yaml")), end="")
+
+
+def _remember(repository: Path, *, cluster_made: bool) -> None:
+    state = repository / STATE
+    earlier = state.exists() and bool(json.loads(state.read_text())["cluster_made"])
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_text(json.dumps({"cluster_made": cluster_made or earlier}))

