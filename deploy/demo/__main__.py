@@ -1,4 +1,4 @@
-"""Shows a fine-tune from an empty machine to an adapter: `python -m demo run`, and back: `python -m demo down`."""
+"""Shows a fine-tune from an empty machine to an adapter (`demo run`), and the way back (`demo down`)."""
 
 import argparse
 import sys

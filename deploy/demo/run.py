@@ -44,7 +44,7 @@ def run(repository: Path) -> None:
 
 
 def down(repository: Path) -> None:
-    """Removes what the demonstration made: the cluster if it made that, else the namespace and the operator."""
+    """Removes what `run` made: the cluster if it made that, else the namespace and the operator."""
     state = repository / STATE
     made = state.exists() and bool(json.loads(state.read_text())["cluster_made"])
     if made:
@@ -77,9 +77,8 @@ def _start(place: Namespace, repository: Path) -> None:
     load_model(place)
     questions = (repository / EXAMPLE / "train.jsonl").read_text()
     place.apply(config_map(DATA_CONFIG_MAP, {"train.jsonl": questions}))
-    print(
-        f"model: SmolLM2-135M-Instruct on a volume; data: {len(questions.splitlines())} questions about the API"
-    )
+    print("model: SmolLM2-135M-Instruct, copied onto a volume")
+    print(f"data: {len(questions.splitlines())} questions about the API, in a ConfigMap")
     print(heading(f"kubectl apply -f {EXAMPLE}/finetune.yaml"))
     print(place.run("apply", "-f", str(repository / EXAMPLE / "finetune.yaml")), end="")
 

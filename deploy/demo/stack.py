@@ -1,4 +1,4 @@
-"""Puts the operator into a cluster and a model onto a volume: what a demonstration and an end-to-end test need first."""
+"""Puts the operator into a cluster and a model onto a volume: what demonstration and tests need first."""
 
 import importlib.util
 from pathlib import Path
@@ -23,7 +23,7 @@ def install_operator(namespace: Namespace, repository: Path) -> None:
 
 
 def remove_operator(namespace: Namespace, repository: Path) -> None:
-    """Deletes what the overlay made, the custom resource's definition and with it every fine-tune included."""
+    """Deletes what the overlay made: the resource definition too, and with it every fine-tune."""
     rendered = namespace.run("kustomize", str(repository / OVERLAY))
     namespace.run("delete", "--ignore-not-found", "--wait=true", "-f", "-", stdin=rendered, timeout=300)
 

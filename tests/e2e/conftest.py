@@ -1,4 +1,4 @@
-"""One real cluster with the operator for the whole session; taken down again where the session brought it up."""
+"""One real cluster with the operator for the whole session; taken down where the session brought it up."""
 
 import os
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ ROWS = 240
 
 
 def rows(count: int = ROWS) -> str:
-    """Returns small, all different question–answer rows in the Alpaca format, as JSON Lines."""
+    """Returns small, all different question-and-answer rows in the Alpaca format, as JSON Lines."""
     return "".join(
         json.dumps(
             {"instruction": f"What is {i} plus {i + 3}?", "input": "", "output": f"It is {2 * i + 3}."}
@@ -41,7 +41,7 @@ def fine_tune(name: str, **spec: Any) -> dict[str, Any]:
             "replicas": 1,
             "minReplicas": 1,
             "maxReplicas": 2,
-            # Two workers and the control plane share two cores: request little, limit to what a test machine has.
+            # Two workers and the control plane share two cores: request little, limit to both.
             "resources": {
                 "requests": {"cpu": "100m", "memory": "1Gi"},
                 "limits": {"cpu": "2", "memory": "4Gi"},

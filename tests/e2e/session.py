@@ -28,7 +28,7 @@ class Session(NamedTuple):
     def until(
         self, name: str, holds: Callable[[Object], bool], *, what: str, timeout: float = TIMEOUT
     ) -> Object:
-        """Waits until something holds of a fine-tune and returns it; a failure that was not waited for ends the wait."""
+        """Waits until something holds of a fine-tune and returns it; an unexpected failure ends the wait."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             found = self.get(name)

@@ -1,4 +1,4 @@
-"""What only the cluster or the data can know about a manifest is said in its status, before any worker starts."""
+"""What only cluster or data can know about a manifest is said in its status, before any worker starts."""
 
 from typing import Any, NamedTuple
 

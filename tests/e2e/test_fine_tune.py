@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.manifests import fine_tune
 from tests.e2e.session import Session, condition
 
+COLUMNS = ["NAME", "PHASE", "PROGRESS", "STEP", "LOSS", "ETA", "WORKERS", "CHECKPOINT", "RESTARTS", "AGE"]
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
@@ -52,7 +54,7 @@ def test_every_sample_counts_once_an_epoch(session: Session, succeeded: object) 
 @pytest.mark.usefixtures("succeeded")
 def test_table_shows_what_a_user_looks_for(session: Session) -> None:
     header, row = session.namespace.run("get", "lft", "plain").splitlines()
-    assert header.split() == ["NAME", "PHASE", "PROGRESS", "STEP", "LOSS", "ETA", "WORKERS", "CHECKPOINT", "RESTARTS", "AGE"]
+    assert header.split() == COLUMNS
     assert row.split()[:4] == ["plain", "Succeeded", "100", "12"]
 
 
@@ -67,7 +69,7 @@ def test_deleting_the_resource_leaves_nothing(session: Session) -> None:
 
 
 def assert_every_sample_once(session: Session, name: str) -> None:
-    """Asserts that the steps in the weights' history continue each other without a gap or an overlap."""
+    """Asserts that the steps in the weights' history join without a gap or an overlap."""
     lines = [json.loads(line) for line in session.read(name, "logs/metrics.jsonl").splitlines()]
     steps = {line["step"]: line for line in lines if "cursor" in line}
     assert sorted(steps) == list(range(1, 1 + len(steps)))
