@@ -1,0 +1,5 @@
+"""`python -m llmfinetune_operator`."""
+
+from llmfinetune_operator.main import main
+
+main()

@@ -1,0 +1,107 @@
+"""Compares the store with the API server now and then: a watch can miss what happened while it was broken.
+
+Its first clean pass also tells that the watches have delivered everything there was at the start.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from llmfinetune_operator.cluster.paths import PLURALS
+from llmfinetune_operator.errors import ApiError, NotFoundError
+from llmfinetune_operator.observed import ChildRef, Key, Object
+from llmfinetune_operator.store import Store, key_of, ref_of, version_of
+
+FIRST_SECONDS: Final = 0.5
+AUDIT_SECONDS: Final = 600.0
+JITTER: Final = 0.25
+logger = logging.getLogger(__name__)
+
+
+class Lister(Protocol):
+    """Reads from the API server."""
+
+    async def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> list[Object]:
+        """Return metadata of all objects of a kind."""
+
+    async def read(self, ref: ChildRef, namespace: str) -> Object | None:
+        """Return an object, None where there is none."""
+
+
+class Audit:
+    """Repairs the store, and has what it repaired reconciled."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        lister: Lister,
+        namespaces: tuple[str, ...],
+        notify: Callable[[Key], object],
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._lister = lister
+        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+        self._notify = notify
+        self._random = random
+        self.is_synced = False
+        """Whether the store has once held everything that the API server has."""
+
+    async def run_forever(self) -> None:
+        """Audit often until the store is complete, then every now and then."""
+        while True:
+            try:
+                self.is_synced = await self._is_complete() if not self.is_synced else True
+                if self.is_synced:
+                    await asyncio.sleep(AUDIT_SECONDS * (1.0 + JITTER * self._random()))
+                    await self.repair()
+                    continue
+            except ApiError as error:
+                logger.warning("cannot compare with the API server", extra={"reason": str(error)})
+            await asyncio.sleep(FIRST_SECONDS)
+
+    async def repair(self) -> int:
+        """Bring the store to what the API server has, and return how many objects differed."""
+        return sum([await self._repair_kind(*each) for each in PLURALS])
+
+    async def _is_complete(self) -> bool:
+        for api_version, kind in PLURALS:
+            known = {_uid(obj) for obj in self._store.objects(api_version, kind)}
+            if any(_uid(obj) not in known for obj in await self._list(api_version, kind)):
+                return False
+        return True
+
+    async def _repair_kind(self, api_version: str, kind: str) -> int:
+        before = {_uid(obj): obj for obj in self._store.objects(api_version, kind)}
+        listed = {_uid(obj): obj for obj in await self._list(api_version, kind)}
+        gone = [obj for uid, obj in before.items() if uid not in listed]
+        missed = [obj for uid, obj in listed.items() if version_of(before.get(uid, obj)) < version_of(obj)]
+        missed += [obj for uid, obj in listed.items() if uid not in before]
+        for obj in gone:
+            self._tell(self._store.remove(obj))
+        for obj in missed:
+            await self._read(obj)
+        return len(gone) + len(missed)
+
+    async def _read(self, listed: Object) -> None:
+        fresh = await self._lister.read(ref_of(listed), listed["metadata"]["namespace"])
+        if fresh is not None:
+            self._store.put(fresh)
+            self._tell(key_of(fresh))
+
+    async def _list(self, api_version: str, kind: str) -> list[Object]:
+        try:
+            lists = [await self._lister.list_metadata(api_version, kind, each) for each in self._namespaces]
+        except NotFoundError:  # the kind is not installed
+            return []
+        return [obj for found in lists for obj in found]
+
+    def _tell(self, key: Key | None) -> None:
+        if key is not None:
+            self._notify(key)
+
+
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"]["uid"])

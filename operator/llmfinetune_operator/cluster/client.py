@@ -1,0 +1,112 @@
+"""What the operator asks of the API server, in the operator's own terms."""
+
+from typing import Any
+
+from llmfinetune_operator.cluster import paths
+from llmfinetune_operator.cluster.connection import Connection
+from llmfinetune_operator.constants import API_VERSION, FIELD_MANAGER, KIND, LABEL_NAME
+from llmfinetune_operator.decision import Deletion
+from llmfinetune_operator.errors import ConflictError, NotFoundError
+from llmfinetune_operator.observed import ChildRef, Key, Object
+from llmfinetune_operator.store import ref_of
+
+APPLY = "application/apply-patch+yaml"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class KubernetesCluster:
+    """Reads and writes objects. Every method raises `ApiError` where the request failed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read(self, ref: ChildRef, namespace: str) -> Object | None:
+        """Return an object as it is now, None where there is none."""
+        try:
+            return await self._connection.request("GET", paths.single(ref, namespace))
+        except NotFoundError:
+            return None
+
+    async def read_fine_tune(self, key: Key) -> Object | None:
+        """Return a fine-tune as it is now, None where there is none."""
+        return await self.read(ChildRef(API_VERSION, KIND, key.name), key.namespace)
+
+    async def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> list[Object]:
+        """Return metadata of all objects of a kind that carry a fine-tune's name, or are fine-tunes."""
+        answer = await self._connection.request(
+            "GET",
+            paths.collection(api_version, kind, namespace),
+            query={} if kind == KIND else {"labelSelector": LABEL_NAME},
+            accept=METADATA_ONLY,
+        )
+        return [{**item, "apiVersion": api_version, "kind": kind} for item in answer["items"]]
+
+    async def apply(self, obj: Object) -> Object:
+        """Make the object's fields so, whoever set them before, and return the whole object."""
+        return await self._connection.request(
+            "PATCH",
+            paths.single(ref_of(obj), obj["metadata"]["namespace"]),
+            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            body=obj,
+            content_type=APPLY,
+        )
+
+    async def delete(self, deletion: Deletion, namespace: str) -> None:
+        """Delete an object with everything it owns, unless it is gone or is another one by now."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": deletion.uid}}
+        try:
+            await self._connection.request("DELETE", paths.single(deletion.ref, namespace), body=body)
+        except (NotFoundError, ConflictError):
+            return
+
+    async def write_status(self, fine_tune: Object, status: dict[str, Any]) -> Object:
+        """Replace the status of the fine-tune, and return the whole object.
+
+        Raises:
+            ConflictError: the fine-tune has changed since it was read; nothing was written.
+        """
+        metadata = fine_tune["metadata"]
+        guarded = {name: metadata[name] for name in ("name", "namespace", "resourceVersion", "uid")}
+        return await self._connection.request(
+            "PUT",
+            f"{paths.fine_tune(Key(metadata['namespace'], metadata['name']))}/status",
+            query={"fieldManager": FIELD_MANAGER},
+            body={**fine_tune, "metadata": guarded, "status": status},
+        )
+
+    async def warnings_about(self, obj: Object) -> list[Object]:
+        """Return the warning events about one object."""
+        metadata = obj["metadata"]
+        answer = await self._connection.request(
+            "GET",
+            paths.events(metadata["namespace"]),
+            query={"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning", "limit": "20"},
+        )
+        return [dict(item) for item in answer["items"]]
+
+    async def post_event(self, event: Object) -> None:
+        """Create an event; one that is there already stays as it is."""
+        try:
+            await self._connection.request(
+                "POST", paths.new_events(event["metadata"]["namespace"]), body=event
+            )
+        except ConflictError:
+            return
+
+    async def has_training_api(self) -> bool:
+        """Say whether the API server knows the training job's kind."""
+        try:
+            answer = await self._connection.request("GET", paths.TRAINING_API)
+        except NotFoundError:
+            return False
+        return any(each["name"] == paths.TRAINING_PLURAL for each in answer["resources"])
+
+    async def review_token(self, token: str, audience: str) -> dict[str, Any]:
+        """Return the API server's verdict on a token: the status of a TokenReview."""
+        review = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        answer = await self._connection.request("POST", paths.TOKEN_REVIEWS, body=review)
+        return dict(answer.get("status") or {})

@@ -1,0 +1,140 @@
+"""Requests to the API server: JSON in, JSON out, failures as this program's own errors."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from llmfinetune_operator.errors import (
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+    UsageError,
+)
+
+REQUEST_SECONDS: Final = 30.0
+MAX_MESSAGE: Final = 1000
+
+ERRORS: Final[Mapping[int, type[ApiError]]] = {
+    401: UnavailableError,  # a rotated token is read again before the next request
+    404: NotFoundError,
+    408: UnavailableError,
+    409: ConflictError,
+    410: ConflictError,
+    429: UnavailableError,
+}
+
+CountRequest = Callable[[str, str], None]
+
+
+async def load_configuration() -> Configuration:
+    """Return how to reach the API server: from the pod, or else from the kubeconfig.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    configuration = Configuration()
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(client_configuration=configuration)
+    except config.ConfigException as error:
+        raise UsageError(
+            f"no API server to talk to: {error}; run in a pod with a service account, or set KUBECONFIG"
+        ) from error
+    return configuration
+
+
+class Connection:
+    """Sends requests with the operator's credentials over a shared pool of connections."""
+
+    def __init__(
+        self, configuration: Configuration, *, count: CountRequest = lambda verb, code: None
+    ) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "llmfinetune-operator"
+        self._count = count
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+    async def request(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        """Send one request and return the decoded answer.
+
+        Raises:
+            ApiError: it failed; the subclass says what has to follow.
+        """
+        status, headers, text = await self._exchange(
+            verb,
+            path,
+            query=list((query or {}).items()),
+            headers={"Content-Type": content_type, "Accept": accept},
+            body=body,
+        )
+        self._count(verb, str(status))
+        if 200 <= status < 300:
+            return dict(json.loads(text))
+        raise error_of(status, text, headers, f"{verb} {path}")
+
+    async def _exchange(
+        self,
+        verb: str,
+        path: str,
+        *,
+        query: list[tuple[str, str]],
+        headers: dict[str, str],
+        body: Mapping[str, Any] | None,
+    ) -> tuple[int, Mapping[str, str], str]:
+        try:
+            request = await self._client.param_serialize(
+                verb,
+                path,
+                query_params=query,
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*request, _request_timeout=REQUEST_SECONDS)
+            text = (await response.read()).decode(errors="replace")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._count(verb, "none")
+            raise UnavailableError(str(error) or type(error).__name__, what=f"{verb} {path}") from error
+        return response.status, response.headers, text
+
+
+def error_of(status: int, text: str, headers: Mapping[str, str], what: str) -> ApiError:
+    """Return the error for an answer that is not a success."""
+    kind = ERRORS.get(status, UnavailableError if status >= 500 else RefusedError)
+    return kind(message_of(text), what=what, status=status, retry_after=retry_after(headers))
+
+
+def message_of(text: str) -> str:
+    """Return what the server said: the message of its Status, or the start of the text."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = text
+    return str(said.get("message", "") if isinstance(said, dict) else said)[:MAX_MESSAGE]
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the server asks to wait, 0 where it does not."""
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else 0.0

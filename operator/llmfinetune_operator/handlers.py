@@ -1,0 +1,115 @@
+"""What kopf watches, and what an event leads to: the object into the store, its fine-tune into the queue.
+
+Only low-level handlers are used: they write nothing to the objects, neither finalizers nor annotations. The
+index handlers fill the store during the initial lists, which kopf completes before it calls an event handler;
+nothing goes into an index of kopf's. Errors in event handlers would be ignored, so nothing here may fail.
+"""
+
+from collections.abc import Callable
+from random import SystemRandom
+from typing import Any, Final, cast
+
+import kopf
+from kubernetes.aio.client import Configuration
+
+from llmfinetune_operator.cluster.paths import PLURALS
+from llmfinetune_operator.constants import GROUP, LABEL_NAME
+from llmfinetune_operator.observed import Key, Object
+from llmfinetune_operator.store import Store, is_fine_tune
+
+FINALIZER: Final = f"{GROUP}/never-used"
+Notify = Callable[[Key], object]
+
+
+class Backoffs:
+    """Endless delays between tries of a watch: doubling, jittered, at most `limit` seconds."""
+
+    def __init__(self, *, first: float = 0.5, limit: float = 30.0) -> None:
+        self._first = first
+        self._limit = limit
+        self._random = SystemRandom()
+
+    def __iter__(self) -> Any:
+        """Start over."""
+        delay = self._first
+        while True:
+            yield delay * self._random.uniform(0.75, 1.25)
+            delay = min(delay * 2, self._limit)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-handled configuration: only high-level handlers need one, and copies cost time."""
+
+    def build(self, **_: Any) -> Any:
+        """Return an empty essence."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Return none."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Store none."""
+
+
+def build_registry(store: Store, notify: Notify, configuration: Configuration) -> kopf.OperatorRegistry:
+    """Return kopf's registry with every watch of this operator."""
+    registry = kopf.OperatorRegistry()
+
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        apply_settings(settings)
+
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return await connection_info(configuration)
+
+    async def remember(body: kopf.Body, **_: Any) -> None:
+        store.put(cast(Object, dict(body)))
+
+    async def notice(event: kopf.RawEvent, **_: Any) -> None:
+        obj = cast(Object, event["object"])
+        key = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
+        if key is not None:
+            notify(key)
+
+    kopf.on.startup(registry=registry)(configure)
+    kopf.on.login(registry=registry)(log_in)
+    for (api_version, _kind), plural in PLURALS.items():
+        group, _, version = api_version.rpartition("/")
+        kopf.index(group, version, plural, registry=registry, id=f"remember-{plural}")(remember)
+        kopf.on.event(group, version, plural, registry=registry, id=f"notice-{plural}")(notice)
+    return registry
+
+
+def apply_settings(settings: kopf.OperatorSettings) -> None:
+    """Have kopf watch patiently, write nothing, and see only what belongs to fine-tunes."""
+    settings.posting.enabled = False
+    settings.persistence.finalizer = FINALIZER
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = 70
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = Backoffs()
+    settings.queueing.idle_timeout = 1.0
+    settings.process.ultimate_exiting_timeout = 30
+    for (api_version, kind), plural in PLURALS.items():
+        if not is_fine_tune(api_version, kind):
+            group, _, version = api_version.rpartition("/")
+            settings.watching.label_selectors[group, version, plural] = LABEL_NAME
+
+
+async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
+    """Return the same credentials as the operator's own client uses, as kopf wants them."""
+    header = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    scheme, _, token = (header or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+    )

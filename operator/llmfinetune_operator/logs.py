@@ -1,0 +1,59 @@
+"""How the operator logs: one line a record, as JSON for machines or as text for people."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+LogFormat = Literal["json", "text"]
+
+STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record and the fields of its `extra` as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        said = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **fields_of(record),
+        }
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """Formats a record for a terminal, the fields of its `extra` behind the message."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is the base class's
+        """Return the line without any traceback."""
+        fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
+        return f"{super().formatMessage(record)} {fields}".rstrip()
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record carries beyond the standard; a key or reference as its parts joined by slashes."""
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    return {
+        name: "/".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in extra.items()
+        if name in {"key", "object", "event", "reason", "again_in"}
+    }
+
+
+def set_up(*, log_format: LogFormat, level: str) -> None:
+    """Send every record to standard error. Third parties speak up only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("kopf", "aiohttp.access", "kubernetes", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
