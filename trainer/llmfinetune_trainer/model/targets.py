@@ -1,0 +1,92 @@
+"""Which linear layers get an adapter, by the names that the manifest gives. Needs only the model's structure."""
+
+import difflib
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from llmfinetune_trainer.errors import RunError, model_access_error, user_error
+
+ALL_LINEAR: Final = "all-linear"
+
+
+def model_skeleton(directory: Path) -> Any:
+    """The model of a directory's config.json without weights (on torch's meta device)."""
+    import torch  # takes seconds
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(directory, local_files_only=True)
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+        raise model_access_error(
+            "ModelUnsupported",
+            f"config.json in {directory} describes no causal language model that is supported: {error}",
+            hint="name a causal language model that transformers supports without code of its own",
+        ) from error
+
+
+def linear_layers(model: Any) -> list[str]:
+    """Full names of a model's linear layers, without its output layer."""
+    head = model.get_output_embeddings()
+    return [name for name, module in model.named_modules() if _is_linear(module) and module is not head]
+
+
+def layer_kinds(model: Any) -> dict[str, str]:
+    """Full name → class of every module, for messages."""
+    return {name: type(module).__name__ for name, module in model.named_modules() if name}
+
+
+def resolve_targets(linear: Sequence[str], targets: Sequence[str], *, others: Mapping[str, str]) -> list[str]:
+    """Full names of the layers that `targets` name.
+
+    A target is `all-linear`, a layer's last name (`q_proj`), the end of its full name (`self_attn.q_proj`) or its full
+    name; `*` stands for any characters.
+
+    Args:
+        linear: full names of the linear layers.
+        targets: names from the manifest.
+        others: class of every module by full name, to say why a name that exists does not fit.
+
+    Raises:
+        RunError: listing every target that matches no linear layer, with near matches.
+    """
+    matches = {target: [name for name in linear if _matches(name, target)] for target in targets}
+    unmatched = [target for target, names in matches.items() if not names]
+    if unmatched:
+        raise _unmatched(unmatched, linear, others)
+    chosen = {name for names in matches.values() for name in names}
+    return [name for name in linear if name in chosen]
+
+
+def _matches(name: str, target: str) -> bool:
+    return (
+        target == ALL_LINEAR or fnmatch.fnmatchcase(name, target) or fnmatch.fnmatchcase(name, f"*.{target}")
+    )
+
+
+def _unmatched(targets: Sequence[str], linear: Sequence[str], others: Mapping[str, str]) -> RunError:
+    known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+    lines = [f"  - {target}{_why(target, known, others)}" for target in targets]
+    return user_error(
+        "TargetModuleUnmatched",
+        "spec.method.lora.targetModules names what is no linear layer of the model:\n" + "\n".join(lines),
+        hint=f"linear layers of this model are {', '.join(known)}; {ALL_LINEAR} takes all of them",
+    )
+
+
+def _why(target: str, known: Collection[str], others: Mapping[str, str]) -> str:
+    kinds = sorted({kind for name, kind in others.items() if _matches(name, target)})
+    if kinds:
+        return f": is there, as {', '.join(kinds[:3])}"
+    near = difflib.get_close_matches(target.rsplit(".", 1)[-1], known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _is_linear(module: Any) -> bool:
+    import torch  # takes seconds
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(module, torch.nn.Linear | Conv1D)
