@@ -1,6 +1,7 @@
 """Runs kubectl against one kubeconfig, for what is easier said than requested."""
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,3 +37,11 @@ class Kubectl:
 
     def _where(self) -> tuple[str, ...]:
         return () if self.kubeconfig is None else (f"--kubeconfig={self.kubeconfig}",)
+
+
+def find_kubectl() -> Path | None:
+    """Return a kubectl of the machine's own that really runs, if there is one."""
+    found = shutil.which("kubectl")
+    if found is None or run_unchecked([found, "version", "--client"], timeout=30).returncode != 0:
+        return None
+    return Path(found)

@@ -87,7 +87,7 @@ class EmbeddedCluster:
         if name not in services:
             raise DevClusterError(f"no component is called {name!r}", hint=f"one of: {', '.join(services)}")
         self.registry.stop(name)
-        self._start(services[name])
+        self.run_service(services[name])
 
     def is_running(self) -> bool:
         """Say whether the API server's process is alive."""
@@ -105,7 +105,7 @@ class EmbeddedCluster:
         network.bring_up(self.settings)
         Identities(self.settings).ensure()
         for service in self.services.control_plane():
-            self._start(service)
+            self.run_service(service)
 
     def _clear_leftovers(self) -> None:
         """Remove pods of a run that ended abruptly; the kubelet starts them anew from the API's state."""
@@ -117,11 +117,11 @@ class EmbeddedCluster:
     def _start_node(self) -> None:
         cleanup.make_groups(self.settings)
         self.settings.volumes.mkdir(parents=True, exist_ok=True)
-        self._start(self.services.container_runtime())
+        self.run_service(self.services.container_runtime())
         self._load_missing(self.settings.pause_image, pause_archive(self.builder, self.settings))
         self.kubectl.apply(base_objects())
         for service in self.services.node():
-            self._start(service)
+            self.run_service(service)
         wait_until("the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=self._log_hint("kubelet"))
 
     def _node_is_ready(self) -> bool:
@@ -139,7 +139,8 @@ class EmbeddedCluster:
         if name not in images.names():
             images.load(archive)
 
-    def _start(self, service: Service) -> None:
+    def run_service(self, service: Service) -> None:
+        """Start a program unless it runs, record it, and return when it is ready."""
         running = self.registry.find(service.name)
         log = self.settings.layout.logs / f"{service.name}.log"
         process = running or start(service.name, service.command(), log=log, env=service.env)

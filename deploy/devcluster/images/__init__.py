@@ -1,0 +1,1 @@
+"""Builds the project's images without Docker and moves them into the embedded cluster."""

@@ -1,0 +1,69 @@
+"""What the command needs of a provider."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from devcluster.kubectl import Kubectl
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """A cluster as a person or a script wants to know it."""
+
+    provider: str
+    running: bool
+    kubeconfig: str = ""
+    context: str = ""
+    nodes_ready: int = 0
+    nodes: int = 0
+    training_operator: bool = False
+    processes: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """A way to have a cluster."""
+
+    name: str
+
+    def up(self, *, with_kwok: bool) -> None:
+        """Bring the cluster up with training-operator in it, from whatever state it is in."""
+
+    def down(self, *, keep_data: bool) -> None:
+        """Take down what `up` made, and nothing else."""
+
+    def is_running(self) -> bool:
+        """Say whether the cluster answers."""
+
+    def load_image(self, name: str) -> None:
+        """Make an image built here available to the cluster's nodes."""
+
+    def kubectl(self) -> Kubectl:
+        """Return a kubectl that addresses the cluster."""
+
+    def kubeconfig(self) -> Path | None:
+        """Return the kubeconfig, or None where the user's own environment names it."""
+
+    def processes(self) -> tuple[str, ...]:
+        """Return the names of the programs that run for the cluster on this machine."""
+
+
+def status_of(provider: Provider) -> Status:
+    """Look at the cluster."""
+    if not provider.is_running():
+        return Status(provider=provider.name, running=False, processes=provider.processes())
+    kubectl = provider.kubectl()
+    ready = "{range .items[*]}{.status.conditions[?(@.type=='Ready')].status}{'\\n'}{end}"
+    nodes = kubectl.attempt("get", "nodes", f"-o=jsonpath={ready}").stdout.split()
+    available = "{.status.availableReplicas}"
+    operator = kubectl.attempt("-n", "kubeflow", "get", "deploy/training-operator", f"-o=jsonpath={available}")
+    return Status(
+        provider=provider.name,
+        running=True,
+        kubeconfig=str(provider.kubeconfig() or ""),
+        context=kubectl.attempt("config", "current-context").stdout.strip(),
+        nodes_ready=nodes.count("True"),
+        nodes=len(nodes),
+        training_operator=operator.stdout.strip() not in ("", "0"),
+        processes=provider.processes(),
+    )

@@ -1,0 +1,57 @@
+"""The provider that needs nothing but this Linux machine and root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcluster.components import KWOK
+from devcluster.embedded.cluster import EmbeddedCluster
+from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.images.transfer import Transfer
+from devcluster.kubectl import Kubectl
+from devcluster.kwok import install_kwok
+from devcluster.layout import Layout
+from devcluster.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedProvider:
+    """Adapts the embedded cluster to the command."""
+
+    layout: Layout
+    name: str = "embedded"
+
+    @property
+    def cluster(self) -> EmbeddedCluster:
+        """The cluster behind the provider."""
+        return EmbeddedCluster(EmbeddedSettings(layout=self.layout))
+
+    def up(self, *, with_kwok: bool) -> None:
+        """Build, install and start what is missing."""
+        self.cluster.up()
+        if with_kwok:
+            self.cluster.builder.ensure([KWOK], Progress(1))
+            install_kwok(self.cluster)
+
+    def down(self, *, keep_data: bool) -> None:
+        """End everything and put the machine's settings back."""
+        self.cluster.down(keep_data=keep_data)
+
+    def is_running(self) -> bool:
+        """Say whether the API server lives."""
+        return self.cluster.is_running()
+
+    def load_image(self, name: str) -> None:
+        """Move the layers that the node lacks."""
+        Transfer(self.layout, self.cluster).load(name)
+
+    def kubectl(self) -> Kubectl:
+        """Return the administrator's kubectl."""
+        return self.cluster.kubectl
+
+    def kubeconfig(self) -> Path | None:
+        """Return the administrator's kubeconfig."""
+        return self.layout.kubeconfig
+
+    def processes(self) -> tuple[str, ...]:
+        """Return what runs."""
+        return tuple(process.name for process in self.cluster.registry.all_running())
