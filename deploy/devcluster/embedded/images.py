@@ -1,14 +1,14 @@
 """Moves images into the node's containerd."""
 
-import subprocess
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from devcluster.command import run, run_unchecked, tail
+from devcluster.command import run, run_unchecked
 from devcluster.components import PAUSE
 from devcluster.embedded.settings import EmbeddedSettings
-from devcluster.errors import DevClusterError
 from devcluster.gobuild import GoBuilder
 from devcluster.oci import write_archive
 
@@ -40,20 +40,22 @@ class NodeImages:
         """Say whether a layer (with all below it) has been unpacked."""
         return run_unchecked([*self._control, "snapshots", "info", chain]).returncode == 0
 
-    def add_content(self, path: Path, digest: str, size: int) -> None:
-        """Hand a layer's bytes over, and hold them until the image that refers to them is there."""
-        expected = ("--expected-digest", digest, "--expected-size", str(size))
-        with path.open("rb") as stream:
-            command = [*self._control, "content", "ingest", *expected, digest]
-            done = subprocess.run([str(part) for part in command], stdin=stream, capture_output=True, check=False)
-        if done.returncode != 0:
-            raise DevClusterError(f"containerd refused layer {digest}: {tail(done.stderr.decode(errors='replace'))}")
-        run([*self._control, "content", "label", digest, f"{HOLD}=moving"])
+    def prepare_snapshot(self, chain: str, parent: str) -> Path:
+        """Begin a layer on top of another and return the folder to fill."""
+        key = f"moving {chain}"
+        run_unchecked([*self._control, "snapshots", "rm", key])
+        above = (parent,) if parent else ()
+        mounts = json.loads(run([*self._control, "snapshots", "prepare", "--mounts", key, *above]))
+        return upper_folder(mounts[0])
 
-    def drop_content(self, digests: Sequence[str]) -> None:
-        """Remove packed layers, once unpacked."""
-        if digests:
-            run_unchecked([*self._control, "content", "rm", *digests])
+    def commit_snapshot(self, chain: str) -> None:
+        """Finish a layer."""
+        run([*self._control, "snapshots", "commit", chain, f"moving {chain}"])
+
+    def release_snapshots(self, chains: Sequence[str]) -> None:
+        """Leave layers to containerd's collection of what no image refers to."""
+        for chain in chains:
+            run([*self._control, "snapshots", "label", chain, f"{HOLD}="])
 
     def load_bytes(self, archive: bytes) -> None:
         """Import an archive given as bytes and unpack its image."""
@@ -61,6 +63,12 @@ class NodeImages:
             file.write(archive)
             file.flush()
             self.load(Path(file.name))
+
+
+def upper_folder(mount: Mapping[str, Any]) -> Path:
+    """Return the folder that a new layer's files go to, from how containerd would mount it."""
+    options = dict(option.partition("=")[::2] for option in mount["Options"])
+    return Path(options.get("upperdir") or mount["Source"])
 
 
 def pause_archive(builder: GoBuilder, settings: EmbeddedSettings) -> Path:
