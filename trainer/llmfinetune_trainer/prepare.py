@@ -1,7 +1,8 @@
 """Preparation: model and data are fetched, checked and tokenised once, so that workers only compute.
 
-What is cheap to check comes first: data can be read and has its columns, the model's structure has the target modules;
-then the weights travel. Everything is written beside and renamed, so that a killed preparation is simply run again.
+What is cheap to check comes first: data can be read and has its columns, the model's structure has the target
+modules; then the weights travel. Everything is written beside and renamed, so that a killed preparation is
+simply run again.
 """
 
 import json
@@ -62,7 +63,8 @@ def prepare(
     offline: bool = False,
     progress: Callable[[str], None],
 ) -> Prepared:
-    """Makes everything that training starts from, or opens it where it is there and its sources are unchanged.
+    """Makes everything that training starts from, or opens it where it is there and its sources are
+    unchanged.
 
     Args:
         config: the run configuration.

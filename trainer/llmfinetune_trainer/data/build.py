@@ -129,7 +129,7 @@ def _check_vocabulary(encoded: Encoded, vocabulary: int) -> None:
     if largest >= vocabulary:
         raise data_error(
             "VocabularyMismatch",
-            f"the tokenizer yields token {largest}, but the model has embeddings for {vocabulary} tokens only",
+            f"the tokenizer yields token {largest}, but the model has embeddings for {vocabulary} only",
             hint="use the tokenizer that belongs to the model",
         )
 

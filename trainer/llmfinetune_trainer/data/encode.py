@@ -1,8 +1,8 @@
 """Text becomes samples: token ids, and which of them are targets.
 
-The whole text is tokenised at once and targets are found by the tokens' character offsets, so ids are those that the
-model always sees for this text, and the boundary holds when the prompt's own tokens are no prefix of them. A token that
-reaches from prompt into answer is a target: it carries the answer's first characters.
+The whole text is tokenised at once and targets are found by the tokens' character offsets, so ids are those
+that the model always sees for this text, and the boundary holds when the prompt's own tokens are no prefix of
+them. A token that reaches from prompt into answer is a target: it carries the answer's first characters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -99,7 +99,8 @@ def _ended(sample: Sample, eos: int | None, special: frozenset[int]) -> Sample:
 
 
 def windows(sample: Sample, max_length: int) -> Iterator[Sample]:
-    """Cuts a sample into several that overlap by one token, so that every token but the first is a target once."""
+    """Cuts a sample into several that overlap by one token, so that every token but the first is a target
+    once."""
     for start in range(0, max(len(sample.ids) - 1, 1), max_length - 1):
         targets = sample.targets[start : start + max_length].copy()
         targets[0] = False

@@ -1,7 +1,8 @@
 """The order in which training visits the samples: a function of (seed, epoch) alone.
 
-The position in training is one count, the cursor: how many samples have been visited since the start. Neither the
-number of workers nor a restart enters, so every run with one seed sees the same samples in the same steps.
+The position in training is one count, the cursor: how many samples have been visited since the start. Neither
+the number of workers nor a restart enters, so every run with one seed sees the same samples in the same
+steps.
 """
 
 import numpy as np

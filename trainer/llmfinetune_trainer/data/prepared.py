@@ -1,7 +1,8 @@
 """Prepared data as training reads it: memory-mapped, verified, never changed.
 
-Below the layout's `prepared` directory, `<key>/` holds one prepared data set and `requests/<digest>.json` says which key
-belongs to which configuration, so that a worker finds its data without the sources and without the network.
+Below the layout's `prepared` directory, `<key>/` holds one prepared data set and `requests/<digest>.json`
+says which key belongs to which configuration, so that a worker finds its data without the sources and without
+the network.
 """
 
 import json
@@ -83,7 +84,8 @@ class Prepared(NamedTuple):
 
 
 def request_digest(config: RunConfig) -> str:
-    """Digest of the parts of a configuration that preparation depends on: the name under which workers look it up."""
+    """Digest of the parts of a configuration that preparation depends on: the name under which workers look
+    it up."""
     return digest_json(
         {
             "version": FORMAT_VERSION,
@@ -184,5 +186,5 @@ def _check_size(path: Path, size: int) -> None:
 
 
 def _not_prepared(message: str) -> RunError:
-    hint = "run `llmfinetune prepare` with the same manifest and workspace; it makes again what is missing or damaged"
+    hint = "run `llmfinetune prepare` with the same manifest and workspace; it makes what is missing again"
     return run_error("Data", "NotPrepared", message, hint=hint)

@@ -1,7 +1,8 @@
 """Templates: how an example becomes text, and which spans of the text are to be learned. Pure.
 
-The Alpaca prompt ends with `### Response:` and a newline, none of it learned; the answer follows at once. (Elsewhere the
-newline is sometimes learned or left out; here it belongs to the prompt, so that generating starts with the answer.)
+The Alpaca prompt ends with `### Response:` and a newline, none of it learned; the answer follows at once.
+(Elsewhere the newline is sometimes learned or left out; here it belongs to the prompt, so that generating
+starts with the answer.)
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ def resolve_template(template: str, format_name: str, *, has_chat_template: bool
         raise user_error(
             "NoChatTemplate",
             f"the model's tokenizer has no chat template, which rows of format {format_name!r} need here",
-            hint="choose a chat model, or use rows of format alpaca or completion with spec.dataset.template: auto",
+            hint="choose a chat model, or rows of format alpaca or completion with spec.dataset.template auto",
         )
     return template
 

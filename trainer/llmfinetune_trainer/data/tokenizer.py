@@ -1,4 +1,5 @@
-"""Loads the model's tokenizer and adapts its chat template. The only module of the data side that needs transformers."""
+"""Loads the model's tokenizer and adapts its chat template. The only module of the data side that needs
+transformers."""
 
 from collections.abc import Sequence
 from pathlib import Path

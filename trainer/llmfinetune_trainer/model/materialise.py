@@ -1,7 +1,8 @@
-"""Makes a model directory that loads fast: safetensors weights, configuration and tokenizer on the run's own volume.
+"""Makes a model directory that loads fast: safetensors weights, configuration and tokenizer on the run's own
+volume.
 
-Done once, by preparation. A directory is taken over as it is; a GGUF file is unpacked into plain weights, in bf16 unless
-the run computes in fp32.
+Done once, by preparation. A directory is taken over as it is; a GGUF file is unpacked into plain weights, in
+bf16 unless the run computes in fp32.
 """
 
 import functools
@@ -127,7 +128,9 @@ def _take_over(model: ModelFiles, directory: Path) -> None:
 def _unpack_gguf(path: Path, directory: Path, *, in_fp32: bool) -> None:
     import torch  # takes seconds, and only preparation needs it
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     _check_room(path.stat().st_size, directory)
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:

@@ -1,4 +1,5 @@
-"""Which linear layers get an adapter, by the names that the manifest gives. Needs only the model's structure."""
+"""Which linear layers get an adapter, by the names that the manifest gives. Needs only the model's
+structure."""
 
 import difflib
 import fnmatch
@@ -42,8 +43,8 @@ def layer_kinds(model: Any) -> dict[str, str]:
 def resolve_targets(linear: Sequence[str], targets: Sequence[str], *, others: Mapping[str, str]) -> list[str]:
     """Full names of the layers that `targets` name.
 
-    A target is `all-linear`, a layer's last name (`q_proj`), the end of its full name (`self_attn.q_proj`) or its full
-    name; `*` stands for any characters.
+    A target is `all-linear`, a layer's last name (`q_proj`), the end of its full name (`self_attn.q_proj`) or
+    its full name; `*` stands for any characters.
 
     Args:
         linear: full names of the linear layers.

@@ -59,8 +59,8 @@ def files_below(path: Path, *, where: str) -> dict[str, Path]:
 def choose_files(names: Sequence[str], *, path: str, where: str) -> list[str]:
     """Which files of a directory or repository are the training data.
 
-    Those below `path`, where it is given; else those that `train` in their names marks; else all of one kind in one
-    directory.
+    Those below `path`, where it is given; else those that `train` in their names marks; else all of one kind
+    in one directory.
 
     Raises:
         RunError: none is data, or several could be meant; the message lists them.

@@ -63,7 +63,7 @@ def _fetch(source: Source, target: Path, kind: Kind) -> str:
                 kind,
                 "CertificateInvalid",
                 f"the certificate of {source.name} is not trusted: {error.reason.verify_message}",
-                hint="use a server whose certificate is signed by a known authority, or name yours in SSL_CERT_FILE",
+                hint="use a server with a certificate of a known authority, or name yours in SSL_CERT_FILE",
             ) from None
         raise _unreachable(source, error.reason) from None
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:

@@ -40,7 +40,8 @@ def resolve(repository: str, revision: str, kind: Kind, context: FetchContext) -
 
 
 def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Path:
-    """Downloads some files of a revision, continuing what was begun; returns the directory that holds them."""
+    """Downloads some files of a revision, continuing what was begun; returns the directory that holds
+    them."""
     from huggingface_hub import snapshot_download  # takes half a second
 
     with _explained(found.repository, found.commit, found.kind, context):
@@ -114,10 +115,10 @@ def _explained(repository: str, revision: str, kind: Kind, context: FetchContext
 def _gated(what: str, kind: Kind, *, has_token: bool) -> RunError:
     first = "accept its terms on its page at the hub, then "
     second = (
-        "use a token of the account that accepted them in spec.model.tokenSecretRef (HF_TOKEN outside a cluster)"
-        if has_token
-        else "set spec.model.tokenSecretRef to a Secret with a Hugging Face token (HF_TOKEN outside a cluster)"
+        "set spec.model.tokenSecretRef to a Secret with a Hugging Face token (HF_TOKEN outside a cluster)"
     )
+    if has_token:
+        second = "use a token of the account that accepted them in spec.model.tokenSecretRef"
     return access_error(
         kind, "Gated", f"{what} is gated: the hub does not give it to you", hint=first + second
     )
@@ -125,7 +126,9 @@ def _gated(what: str, kind: Kind, *, has_token: bool) -> RunError:
 
 def _not_found(what: str, kind: Kind, *, has_token: bool) -> RunError:
     token = "the token in" if has_token else "a token by"
-    hint = f"correct spec.{kind}.source; a private repository needs {token} spec.model.tokenSecretRef that may read it"
+    hint = (
+        f"correct spec.{kind}.source; a private one needs {token} spec.model.tokenSecretRef that may read it"
+    )
     return access_error(kind, "RepositoryNotFound", f"{what} does not exist, or is private", hint=hint)
 
 
@@ -157,6 +160,6 @@ def _unreachable(what: str, detail: str) -> RunError:
     return network_error(
         "HubUnreachable",
         f"cannot reach the Hugging Face hub for {what}: {detail}",
-        hint="check that this machine or pod may reach it (proxy, NetworkPolicy, DNS), or put the files on a volume "
-        "and name them with pvc://claim/path; a gated one also needs spec.model.tokenSecretRef",
+        hint="check that this machine or pod may reach it (proxy, NetworkPolicy, DNS), or put the files on a "
+        "volume and name them with pvc://claim/path; a gated one also needs spec.model.tokenSecretRef",
     )
