@@ -39,7 +39,7 @@ class KubernetesCluster:
             query={} if kind == KIND else {"labelSelector": LABEL_NAME},
             accept=METADATA_ONLY,
         )
-        return [{**item, "apiVersion": api_version, "kind": kind} for item in answer["items"]]
+        return [{**item, "apiVersion": api_version, "kind": kind} for item in answer.get("items") or ()]
 
     async def apply(self, obj: Object) -> Object:
         """Make the object's fields so, whoever set them before, and return the whole object."""
@@ -82,7 +82,7 @@ class KubernetesCluster:
             paths.events(metadata["namespace"]),
             query={"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning", "limit": "20"},
         )
-        return [dict(item) for item in answer["items"]]
+        return [dict(item) for item in answer.get("items") or ()]
 
     async def post_event(self, event: Object) -> None:
         """Create an event; one that is there already stays as it is."""

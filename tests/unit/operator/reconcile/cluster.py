@@ -1,0 +1,55 @@
+"""An API server of a few lines: keeps what it is given, refuses what it is told to refuse."""
+
+from typing import Any
+
+from llmfinetune_operator.decision import Deletion
+from llmfinetune_operator.errors import ApiError
+from llmfinetune_operator.observed import ChildRef, Key, Object
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.version = 100
+        self.writes: list[str] = []
+        self.reads: list[str] = []
+        self.events: list[Object] = []
+        self.errors: dict[str, ApiError] = {}
+        """By what is written: a kind, or `status`."""
+        self.fresh: Object | None = None
+        self.claims: dict[str, Object] = {}
+        self.warnings: list[Object] = []
+
+    async def read(self, ref: ChildRef, namespace: str) -> Object | None:
+        self.reads.append(ref.name)
+        return self.claims.get(ref.name)
+
+    async def read_fine_tune(self, key: Key) -> Object | None:
+        return self.fresh
+
+    async def apply(self, obj: Object) -> Object:
+        self._write(f"apply {obj['kind']}", obj["kind"])
+        metadata = {"uid": f"uid-{obj['kind']}", **obj["metadata"], "resourceVersion": str(self.version)}
+        return {**obj, "metadata": metadata}
+
+    async def delete(self, deletion: Deletion, namespace: str) -> None:
+        self._write(f"delete {deletion.ref.kind} {deletion.uid}", "delete")
+
+    async def write_status(self, fine_tune: Object, status: dict[str, Any]) -> Object:
+        self._write("status", "status")
+        metadata = {**fine_tune["metadata"], "resourceVersion": str(self.version)}
+        return {**fine_tune, "metadata": metadata, "status": status}
+
+    async def warnings_about(self, obj: Object) -> list[Object]:
+        self.reads.append(f"warnings {obj['metadata']['name']}")
+        return self.warnings
+
+    async def post_event(self, event: Object) -> None:
+        if "event" in self.errors:
+            raise self.errors["event"]
+        self.events.append(event)
+
+    def _write(self, what: str, kind: str) -> None:
+        self.writes.append(what)
+        self.version += 1
+        if kind in self.errors:
+            raise self.errors[kind]

@@ -1,0 +1,285 @@
+"""Gather, decide, act, around a decision that each test makes up."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from llmfinetune_operator.decision import Decision, Deletion, EventToPost
+from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, RefusedError, UnavailableError
+from llmfinetune_operator.observed import ChildRef, Observed
+from llmfinetune_operator.progress.authority import new_authority
+from llmfinetune_operator.progress.reports import Reports
+from llmfinetune_operator.reconcile import WARNINGS_SECONDS, Reconciler
+from llmfinetune_operator.settings import Settings
+from llmfinetune_operator.store import Store
+from llmfinetune_trainer.config.messages import Report
+from tests.unit.operator.reconcile.cluster import FakeCluster
+from tests.unit.operator.reconcile.objects import KEY, child, fine_tune, pod
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+CONFIG = ChildRef("v1", "ConfigMap", "medical-run")
+JOB = ChildRef("kubeflow.org/v1", "PyTorchJob", "medical")
+
+
+class World:
+    """A reconciler with everything around it made up."""
+
+    def __init__(self, decide: Callable[[Observed], Decision]) -> None:
+        self.now = START
+        self.store = Store()
+        self.cluster = FakeCluster()
+        self.reports = Reports(clock=lambda: self.now)
+        self.available = True
+        self.seen: list[Observed] = []
+        self._decide = decide
+        self.reconcile = Reconciler(
+            decide=self.decide,
+            store=self.store,
+            cluster=self.cluster,
+            reports=self.reports,
+            training_api=self,
+            settings=Settings(trainer_image="trainer"),
+            progress_ca=new_authority(now=START).pem,
+            clock=lambda: self.now,
+            instance="operator-0",
+        )
+        self.store.put(fine_tune())
+
+    def decide(self, observed: Observed, settings: Settings, now: datetime) -> Decision:
+        self.seen.append(observed)
+        return self._decide(observed)
+
+
+def config_map(**data: str) -> dict[str, Any]:
+    wanted = child(data=data)
+    del wanted["metadata"]["resourceVersion"], wanted["metadata"]["uid"]
+    return wanted
+
+
+def pytorchjob() -> dict[str, Any]:
+    return {**config_map(), "apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob"}
+
+
+def wants(*apply: dict[str, Any], **status: Any) -> Callable[[Observed], Decision]:
+    return lambda observed: Decision(apply=apply, status=status)
+
+
+async def test_what_is_missing_is_made_and_a_second_reconcile_writes_nothing() -> None:
+    world = World(wants(config_map(a="1"), phase="Pending"))
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
+
+
+async def test_what_drifted_is_put_right() -> None:
+    world = World(wants(config_map(a="1")))
+    world.store.put(child(data={"a": "2"}))
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"]
+
+
+async def test_what_is_being_deleted_is_left_until_it_is_gone() -> None:
+    world = World(wants(config_map(a="1")))
+    world.store.put(child(metadata={"deletionTimestamp": "2030-01-01T00:00:00Z"}))
+    await world.reconcile(KEY)
+    assert world.cluster.writes == []
+
+
+async def test_deletions_name_the_object_that_was_seen() -> None:
+    deletion = Deletion(ref=CONFIG, uid="c1")
+    world = World(lambda observed: Decision(delete=(deletion,), status={}))
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["delete ConfigMap c1"]
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(lambda world: world.store.remove(fine_tune()), id="one that is gone"),
+        pytest.param(
+            lambda world: world.store.put(
+                {
+                    **fine_tune(version=2),
+                    "metadata": {**fine_tune(version=2)["metadata"], "deletionTimestamp": "x"},
+                }
+            ),
+            id="one that is being deleted",
+        ),
+    ],
+)
+async def test_nothing_is_done_for(prepare: Callable[[World], Any]) -> None:
+    world = World(wants(config_map(), phase="Pending"))
+    prepare(world)
+    assert await world.reconcile(KEY) is None
+    assert world.cluster.writes == []
+
+
+async def test_a_fine_tune_that_is_gone_leaves_no_report_behind() -> None:
+    world = World(wants())
+    world.reports.receive(KEY, Report(attempt="a", phase="Training"))
+    world.store.remove(fine_tune())
+    await world.reconcile(KEY)
+    assert world.reports.latest(KEY) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RefusedError("quota", what="", status=403), id="a refusal"),
+        pytest.param(
+            UnavailableError("webhook: no route to host", what="", status=500), id="a webhook nobody answers"
+        ),
+    ],
+)
+async def test_the_decision_learns_of_a_refused_object_at_once(error: ApiError) -> None:
+    world = World(
+        lambda observed: Decision(apply=(config_map(),), status={"errors": dict(observed.apply_errors)})
+    )
+    world.cluster.errors["ConfigMap"] = error
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
+    status = world.store.fine_tune(KEY)
+    assert status is not None
+    assert status["status"] == {"errors": {CONFIG: error.reason}}
+
+
+async def test_a_refused_object_is_offered_again_only_after_a_while_and_then_heals() -> None:
+    world = World(wants(config_map()))
+    world.cluster.errors["ConfigMap"] = RefusedError("quota", what="", status=403)
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"]
+    world.now += timedelta(seconds=Settings(trainer_image="x").refused_retry_seconds)
+    world.cluster.errors.clear()
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"] * 2
+    await world.reconcile(KEY)
+    assert world.seen[-1].apply_errors == {}
+
+
+async def test_a_refused_object_that_changed_is_offered_at_once() -> None:
+    wanted = [config_map(a="1")]
+    world = World(lambda observed: Decision(apply=(wanted[0],), status={}))
+    world.cluster.errors["ConfigMap"] = RefusedError("quota", what="", status=403)
+    await world.reconcile(KEY)
+    wanted[0] = config_map(a="2")
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"] * 2
+
+
+async def test_after_a_refusal_nothing_further_is_applied_in_that_reconcile() -> None:
+    world = World(wants(config_map(), pytorchjob()))
+    world.cluster.errors["ConfigMap"] = RefusedError("quota", what="", status=403)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"]
+
+
+async def test_an_unknown_training_kind_is_a_fact_and_not_an_error() -> None:
+    world = World(wants(pytorchjob()))
+    world.cluster.errors["PyTorchJob"] = NotFoundError("no such resource", what="", status=404)
+    await world.reconcile(KEY)
+    assert world.available is False
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(UnavailableError("connection refused", what=""), id="nobody answers"),
+        pytest.param(
+            UnavailableError("slow down", what="", status=429, retry_after=3), id="too many requests"
+        ),
+        pytest.param(UnavailableError("token expired", what="", status=401), id="credentials"),
+    ],
+)
+async def test_a_server_that_cannot_be_used_is_left_to_the_queue(error: ApiError) -> None:
+    world = World(wants(config_map(), phase="Pending"))
+    world.cluster.errors["ConfigMap"] = error
+    with pytest.raises(UnavailableError):
+        await world.reconcile(KEY)
+    assert "status" not in world.cluster.writes
+
+
+async def test_a_conflicting_status_is_read_again_and_tried_again() -> None:
+    world = World(wants(phase="Pending"))
+    world.cluster.errors["status"] = ConflictError("changed", what="", status=409)
+    world.cluster.fresh = fine_tune(version=50, status={"phase": "Pending"})
+    with pytest.raises(ConflictError):
+        await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["status"]
+
+
+async def test_a_fine_tune_deleted_while_its_status_is_written_is_no_error() -> None:
+    world = World(wants(phase="Pending"))
+    world.cluster.errors["status"] = NotFoundError("gone", what="", status=404)
+    await world.reconcile(KEY)
+    assert world.store.fine_tune(KEY) is None
+
+
+def says(reason: str) -> Callable[[Observed], Decision]:
+    event = EventToPost(type="Normal", reason=reason, message="m")
+    return lambda observed: Decision(status={"phase": reason}, events=(event,))
+
+
+async def test_events_follow_a_written_status_and_do_not_repeat() -> None:
+    world = World(says("Training"))
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert [event["reason"] for event in world.cluster.events] == ["Training"]
+
+
+async def test_without_the_status_there_is_no_event() -> None:
+    world = World(says("Training"))
+    world.cluster.errors["status"] = UnavailableError("etcd", what="", status=503)
+    with pytest.raises(UnavailableError):
+        await world.reconcile(KEY)
+    assert world.cluster.events == []
+
+
+async def test_an_event_that_cannot_be_posted_fails_nothing() -> None:
+    world = World(says("Training"))
+    world.cluster.errors["event"] = UnavailableError("etcd", what="", status=503)
+    assert await world.reconcile(KEY) is None
+
+
+async def test_warnings_are_read_only_while_something_waits_and_not_at_every_event() -> None:
+    world = World(wants())
+    world.cluster.warnings = [{"reason": "FailedMount"}]
+    world.store.put(pod())
+    await world.reconcile(KEY)
+    assert world.cluster.reads == []
+    world.store.put(pod(phase="Pending", version=2))
+    assert await world.reconcile(KEY) == WARNINGS_SECONDS
+    await world.reconcile(KEY)
+    assert world.cluster.reads == ["warnings medical-worker-0"]
+    assert world.seen[-1].events == ({"reason": "FailedMount"},)
+    world.now += timedelta(seconds=WARNINGS_SECONDS)
+    await world.reconcile(KEY)
+    assert len(world.cluster.reads) == 2
+
+
+async def test_a_claim_of_the_user_s_is_read_since_no_watch_carries_it() -> None:
+    world = World(wants())
+    world.store.put(fine_tune(version=2, spec={"storage": {"existingClaim": "shared"}}))
+    world.cluster.claims["shared"] = child(
+        "PersistentVolumeClaim", name="shared", label=None, status={"phase": "Bound"}
+    )
+    await world.reconcile(KEY)
+    assert ChildRef("v1", "PersistentVolumeClaim", "shared") in world.seen[0].children
+
+
+async def test_the_next_look_is_when_the_decision_says() -> None:
+    world = World(lambda observed: Decision(status={}, wake_at=START + timedelta(seconds=7)))
+    assert await world.reconcile(KEY) == 7.0
+
+
+async def test_the_trusted_certificates_are_those_of_every_operator() -> None:
+    world = World(wants())
+    other = new_authority(now=START).pem
+    world.store.put(child(name="medical-progress-ca", data={"ca.crt": other}))
+    await world.reconcile(KEY)
+    assert other in world.seen[0].progress_ca
+    assert world.seen[0].progress_ca.count("BEGIN CERTIFICATE") == 2
