@@ -102,6 +102,25 @@ Duration = Annotated[
 ]
 """Hours, minutes and seconds: `12h`, `1h30m`, `90s`."""
 
+_BAD_LABEL = "a key is no label: take one that `kubectl get nodes --show-labels` shows"
+
+
+def _label_keys(labels: dict[str, str]) -> dict[str, str]:
+    if not all(re.fullmatch(LABEL_KEY, key) for key in labels):
+        raise ValueError(_BAD_LABEL)
+    return labels
+
+
+NodeSelector = Annotated[
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]],
+    Field(
+        max_length=32,
+        json_schema_extra=rules((f"self.all(key, key.matches({_cel_text(LABEL_KEY)}))", _BAD_LABEL)),
+    ),
+    AfterValidator(_label_keys),
+]
+"""Labels of nodes."""
+
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
 """Name of a Kubernetes object."""
 

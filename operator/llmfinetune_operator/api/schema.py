@@ -23,6 +23,12 @@ _KEPT = (
     "maxProperties",
     "required",
 )
+_CONVERTED = (
+    *_KEPT,
+    *("$defs", "$ref", "anyOf", "additionalProperties", "default", "description", "items", "properties"),
+    *("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"),
+)
+_DROPPED = ("title", "propertyNames")
 _BOUNDS = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
 
 
@@ -38,9 +44,14 @@ def structural_schema(model: type[BaseModel], *, with_defaults: bool = True) -> 
 
     Raises:
         UnboundedError: a string, number, list or map has no bound.
+        UnknownKeywordError: something is said that a structural schema cannot say.
     """
     source = model.model_json_schema(by_alias=True)
     return _Converter(source.get("$defs", {}), with_defaults=with_defaults).convert(source, model.__name__)
+
+
+class UnknownKeywordError(ValueError):
+    """A keyword that would be lost on the way."""
 
 
 class _Converter:
@@ -53,6 +64,7 @@ class _Converter:
     def convert(self, node: Schema, path: str) -> Schema:
         """Return the structural form of one node; `path` names it in errors."""
         node, is_optional = self._without_null(self._resolved(node))
+        _check_keywords(node, path)
         schema = self._description(node) | {key: node[key] for key in _KEPT if key in node}
         schema |= _limits(node) | _extensions(node)
         if self._with_defaults:
@@ -118,6 +130,13 @@ def _tidy(value: Any) -> Any:
         case float() if value.is_integer():
             return int(value)
     return value
+
+
+def _check_keywords(node: Schema, path: str) -> None:
+    known = (*_CONVERTED, *_DROPPED)
+    unknown = [key for key in node if key not in known and not key.startswith("x-kubernetes-")]
+    if unknown:
+        raise UnknownKeywordError(f"{path}: {', '.join(unknown)} cannot be converted")
 
 
 def _check_bounds(schema: Schema, path: str) -> None:

@@ -13,6 +13,7 @@ from llmfinetune_operator.api.fields import (
     Cpu,
     Duration,
     Memory,
+    NodeSelector,
     ObjectName,
     parse_cpu,
     parse_duration,
@@ -165,10 +166,7 @@ class WorkersSpec(Frozen):
     max_replicas: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     """The most workers that replicas may ask for; without it, 999."""
     resources: Resources = Resources()
-    node_selector: dict[
-        Annotated[str, Field(max_length=317, pattern=LABEL_KEY)],
-        Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)],
-    ] = Field(default={}, max_length=32)
+    node_selector: NodeSelector = Field(default={})
     """Labels that a node must have for workers to run on it."""
     tolerations: list[Toleration] = Field(default=[], max_length=32)
     """Taints of nodes that workers put up with."""

@@ -115,7 +115,7 @@ class WorkersStatus(Message):
     restarts: Times = 0
     """How many times workers were lost and training started again. Workers lost together count once."""
     failures: Times = 0
-    """How many of the restarts had a failure of the workers as their cause; these count against maxRestarts."""
+    """How many of the restarts came from a failure of the workers; these count against maxRestarts."""
     last_restart_time: Timestamp | None = None
     """When workers were lost last."""
     rescales: Times = 0

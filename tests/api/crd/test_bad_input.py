@@ -118,6 +118,7 @@ CASES: dict[str, Bad] = {
     ),
     "more workers than samples in a batch": Bad("workers__replicas", 65, "raise batchSize or lower replicas"),
     "node selector with a bad key": Bad("workers__nodeSelector", {"a": "b c"}, "spec.workers.nodeSelector.a"),
+    "node selector with a bad label": Bad("workers__nodeSelector", {"a b": "c"}, "a key is no label"),
     "unknown effect": Bad(
         "workers__tolerations", [{"effect": "Never"}], "spec.workers.tolerations[0].effect"
     ),
