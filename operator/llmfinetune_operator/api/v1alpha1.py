@@ -49,14 +49,7 @@ __all__ = [
 
 def run_config(name: str, namespace: str, spec: LLMFineTuneSpec) -> RunConfig:
     """Return what the trainer computes for this spec, whatever its workers, storage and policies."""
-    return RunConfig(
-        name=name,
-        namespace=namespace,
-        model=spec.model,
-        dataset=spec.dataset,
-        method=spec.method,
-        training=spec.training,
-        evaluation=spec.evaluation,
-        checkpoint=spec.checkpoint,
-        runtime=RuntimeConfig(backend=spec.runtime.backend, communication=spec.runtime.communication),
-    )
+    values = spec.model_dump()
+    computed = {field: values[field] for field in RunConfig.model_fields if field in values}
+    computed["runtime"] = {field: values["runtime"][field] for field in RuntimeConfig.model_fields}
+    return RunConfig.model_validate({"name": name, "namespace": namespace} | computed)

@@ -1,0 +1,162 @@
+"""The spec's own checks: what the API server refuses, the types refuse too, and derived values."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from llmfinetune_operator.api.fields import parse_cpu, parse_duration, parse_memory
+from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, Resources, StorageSpec, WorkersSpec, run_config
+from llmfinetune_trainer.config.run import RunConfig
+
+MINIMAL: dict[str, Any] = {
+    "model": {"source": "hf://owner/model"},
+    "dataset": {"source": "configMap://data/train.jsonl"},
+    "method": {"lora": {}},
+}
+DIGEST = "0123456789abcdef" * 4
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown field": ({"output": {}}, "output"),
+    "local path": ({"model": {"source": "./model"}}, "no source a cluster can reach"),
+    "file scheme": ({"dataset": {"source": "file:///data"}}, "no source a cluster can reach"),
+    "https without digest": ({"model": {"source": "https://a/b"}}, "append #sha256="),
+    "out of the volume": ({"model": {"source": "pvc://a/../b"}}, "remove '..'"),
+    "min above replicas": ({"workers": {"minReplicas": 2}}, "lower minReplicas or raise replicas"),
+    "replicas above max": (
+        {"workers": {"replicas": 3, "maxReplicas": 2}},
+        "raise maxReplicas or lower replicas",
+    ),
+    "more workers than samples": ({"workers": {"replicas": 65}}, "raise batchSize or lower replicas"),
+    "cpu above limit": (
+        {"workers": {"resources": {"limits": {"cpu": "500m"}}}},
+        "requests.cpu is more than resources.limits.cpu",
+    ),
+    "memory above limit": (
+        {"workers": {"resources": {"limits": {"memory": "1Gi"}}}},
+        "requests.memory is more than resources.limits.memory",
+    ),
+    "memory zero": ({"storage": {"size": "0Gi"}}, "more than zero"),
+    "cpu true": ({"workers": {"resources": {"requests": {"cpu": True}}}}, "valid string"),
+    "bad label": ({"workers": {"nodeSelector": {"a b": "c"}}}, "a key is no label"),
+    "reserved variable": ({"runtime": {"env": [{"name": "PET_NNODES"}]}}, "PET_NNODES is reserved"),
+    "token in plain text": ({"runtime": {"env": [{"name": "HF_TOKEN"}]}}, "tokenSecretRef"),
+    "two volumes": ({"storage": {"existingClaim": "a", "size": "1Gi"}}, "existingClaim excludes"),
+    "deadline zero": ({"runPolicy": {"activeDeadline": "0h"}}, "more than zero"),
+    "epochs and steps": ({"training": {"epochs": 1, "maxSteps": 1}}, "exclude each other"),
+    "NaN": ({"training": {"learningRate": float("nan")}}, "finite number"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), BAD.values(), ids=BAD.keys())
+def test_bad_spec_is_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        LLMFineTuneSpec.model_validate(MINIMAL | change)
+
+    assert says in str(caught.value)
+
+
+def test_run_config_holds_what_is_computed_and_nothing_else() -> None:
+    spec = LLMFineTuneSpec.model_validate(
+        MINIMAL
+        | {
+            "training": {"seed": 7},
+            "workers": {"replicas": 2},
+            "runtime": {"backend": "torch", "image": "trainer:v1", "env": [{"name": "A", "value": "1"}]},
+        }
+    )
+
+    config = run_config("medical", "ml", spec)
+
+    assert config == RunConfig.model_validate(
+        MINIMAL
+        | {"name": "medical", "namespace": "ml", "training": {"seed": 7}, "runtime": {"backend": "torch"}}
+    )
+
+
+def test_run_config_survives_the_way_to_the_trainer() -> None:
+    config = run_config("medical", "ml", LLMFineTuneSpec.model_validate(MINIMAL))
+
+    read = RunConfig.model_validate_json(config.model_dump_json(by_alias=True), strict=True)
+
+    assert read.model_dump() == config.model_dump()
+
+
+@pytest.mark.parametrize(
+    "change", [{"workers": {"replicas": 2}}, {"storage": {"size": "1Gi"}}, {"runPolicy": {}}]
+)
+def test_run_config_depends_on_nothing_but_the_computation(change: dict[str, Any]) -> None:
+    plain = LLMFineTuneSpec.model_validate(MINIMAL)
+
+    changed = LLMFineTuneSpec.model_validate(MINIMAL | change)
+
+    assert run_config("a", "b", changed) == run_config("a", "b", plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("12h", timedelta(hours=12)),
+        ("90m", timedelta(minutes=90)),
+        ("30s", timedelta(seconds=30)),
+        ("1h2m3s", timedelta(hours=1, minutes=2, seconds=3)),
+    ],
+)
+def test_durations(text: str, span: timedelta) -> None:
+    spec = LLMFineTuneSpec.model_validate(MINIMAL | {"runPolicy": {"activeDeadline": text}})
+
+    assert spec.run_policy.active_deadline_span == span
+
+
+def test_no_deadline_without_one() -> None:
+    assert LLMFineTuneSpec.model_validate(MINIMAL).run_policy.active_deadline_span is None
+
+
+def test_other_durations_are_refused() -> None:
+    with pytest.raises(ValueError, match="another form"):
+        parse_duration("1 day")
+
+
+@pytest.mark.parametrize(("text", "cores"), [("2", 2.0), ("0.5", 0.5), ("500m", 0.5), ("1500m", 1.5)])
+def test_cores(text: str, cores: float) -> None:
+    assert parse_cpu(text) == cores
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1024", 1024), ("1k", 1000), ("1Ki", 1024), ("1.5Gi", 3 * 2**29), ("2M", 2_000_000), ("1P", 10**15)],
+)
+def test_bytes(text: str, size: int) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads"),
+    [
+        ({}, 1),
+        ({"requests": {"cpu": 4}}, 4),
+        ({"limits": {"cpu": "2"}}, 2),
+        ({"requests": {"cpu": "500m"}}, 1),
+        ({"limits": {"cpu": "3900m"}}, 3),
+    ],
+)
+def test_threads_are_the_cores_a_worker_may_use(resources: dict[str, Any], threads: int) -> None:
+    assert Resources.model_validate(resources).threads == threads
+
+
+@pytest.mark.parametrize(("workers", "limit"), [({}, 999), ({"maxReplicas": 4}, 4)])
+def test_scale_limit(workers: dict[str, Any], limit: int) -> None:
+    assert WorkersSpec.model_validate(workers).scale_limit == limit
+
+
+def test_volume_has_a_size_and_modes_of_its_own() -> None:
+    storage = StorageSpec()
+
+    assert (storage.claim_size, storage.claim_access_modes) == ("10Gi", ["ReadWriteOnce"])
+
+
+def test_volume_takes_what_is_asked_for() -> None:
+    storage = StorageSpec.model_validate({"size": "1Gi", "accessModes": ["ReadWriteMany"]})
+
+    assert (storage.claim_size, storage.claim_access_modes) == ("1Gi", ["ReadWriteMany"])
