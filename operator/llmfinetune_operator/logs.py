@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 LogFormat = Literal["json", "text"]
 
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -50,10 +52,16 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     }
 
 
+def is_not_about_bytes(record: logging.LogRecord) -> bool:
+    """Say whether a record is no complaint about a malformed request: those quote it, tokens included."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 def set_up(*, log_format: LogFormat, level: str) -> None:
     """Send every record to standard error. Third parties speak up only from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(is_not_about_bytes)
     for name in ("kopf", "aiohttp.access", "kubernetes", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)

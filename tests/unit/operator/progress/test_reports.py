@@ -1,0 +1,72 @@
+"""The latest report of a fine-tune, and how often one may report."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from llmfinetune_operator.observed import Key
+from llmfinetune_operator.progress.reports import RateLimit, Reports, merge
+from llmfinetune_trainer.config.messages import Report, RuntimeFacts
+
+KEY, OTHER = Key("ml", "medical"), Key("ml", "legal")
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+RUNTIME = RuntimeFacts(
+    backend="torch", communication="gloo", precision="bf16", isa="avx512_bf16", threads=2, world_size=1
+)
+KNOWN = Report(attempt="a", phase="Training", step=5, total_steps=10, loss=2.0, runtime=RUNTIME)
+
+
+@pytest.mark.parametrize(
+    ("later", "merged"),
+    [
+        pytest.param(
+            Report(attempt="a", phase="Training", step=6, loss=1.9),
+            KNOWN.model_copy(update={"step": 6, "loss": 1.9}),
+            id="what is left out stays known",
+        ),
+        pytest.param(
+            Report(attempt="a", phase="Evaluating", loss=None),
+            KNOWN.model_copy(update={"phase": "Evaluating"}),
+            id="null says nothing",
+        ),
+        pytest.param(
+            Report(attempt="a", phase="Training", step=0),
+            KNOWN.model_copy(update={"step": 0}),
+            id="a step that goes back is believed: a run resumes from its checkpoint",
+        ),
+        pytest.param(
+            Report(attempt="b", phase="Preparing"),
+            Report(attempt="b", phase="Preparing"),
+            id="a new attempt starts anew",
+        ),
+    ],
+)
+def test_merge(later: Report, merged: Report) -> None:
+    assert merge(KNOWN, later) == merged
+
+
+def test_only_news_wakes_a_reconcile() -> None:
+    reports = Reports(clock=lambda: NOW)
+    assert reports.receive(KEY, KNOWN)
+    assert not reports.receive(KEY, KNOWN)
+    assert reports.receive(KEY, Report(attempt="a", phase="Training", step=6))
+
+
+def test_fine_tunes_do_not_share_reports() -> None:
+    reports = Reports(clock=lambda: NOW)
+    reports.receive(KEY, KNOWN)
+    assert reports.latest(OTHER) is None
+    latest = reports.latest(KEY)
+    assert latest is not None
+    assert (latest.report, latest.received_at) == (KNOWN, NOW)
+
+
+def test_a_burst_is_allowed_and_then_only_the_lasting_rate() -> None:
+    time = [0.0]
+    limit = RateLimit(per_second=2.0, burst=3, time=lambda: time[0])
+    assert [limit.allows(KEY) for _ in range(4)] == [True, True, True, False]
+    assert limit.allows(OTHER)
+    time[0] += 0.5
+    assert [limit.allows(KEY) for _ in range(2)] == [True, False]
+    time[0] += 1000
+    assert [limit.allows(KEY) for _ in range(4)] == [True, True, True, False]
