@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-STOP_SECONDS = 10.0
+STOP_SECONDS = 3.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

@@ -65,6 +65,8 @@ def kustomization(base: str, *, local_image: bool) -> dict[str, object]:
     changes = [
         {"op": "add", "path": f"{container}/args", "value": ["--enable-scheme=pytorchjob"]},
         {"op": "add", "path": f"{container}/imagePullPolicy", "value": "IfNotPresent"},
+        {"op": "replace", "path": f"{container}/readinessProbe/initialDelaySeconds", "value": 1},
+        {"op": "replace", "path": f"{container}/readinessProbe/periodSeconds", "value": 2},
     ]
     image = {"name": UPSTREAM_IMAGE, "newName": LOCAL_IMAGE, "newTag": TRAINING_OPERATOR.version}
     return {

@@ -9,12 +9,15 @@ from devcluster.disk import require_free
 from devcluster.embedded.cluster import require_root
 from devcluster.images import host_settings
 from devcluster.images.storage import Storage
+from devcluster.images.store import Layer, read_image
 from devcluster.kubeconfig import write_private
 from devcluster.layout import Layout
 from devcluster.lock import exclusive
 from devcluster.progress import Progress
 
 REPOSITORY = Path(__file__).parents[3]
+SOURCE_LAYERS = 2
+"""Layers that a change of our source replaces: both Dockerfiles end with two copies of our package."""
 NEEDED_GB = {"operator": 2.0, "trainer": 10.0}
 
 
@@ -34,8 +37,19 @@ def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool =
     with exclusive(layout.cache / "images.lock", "another image build"):
         storage = Storage(layout)
         storage.ensure_base(progress)
+        storage.remove_leftovers()
+        before = big_layers(storage, name)
         with progress.step(f"building {image_name(name)}"):
             _build(name, storage)
+        if before and big_layers(storage, name) != before:
+            storage.prune()
+
+
+def big_layers(storage: Storage, name: str) -> tuple[Layer, ...]:
+    """Return the image's layers below those of our own source, nothing if there is no image yet."""
+    if not storage.has_image(image_name(name)):
+        return ()
+    return read_image(storage.layout.images / "storage", image_name(name)).layers[:-SOURCE_LAYERS]
 
 
 def dockerfile(name: str) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.command import run, run_unchecked
+from devcluster.embedded.cleanup import unmount_all
 from devcluster.errors import MissingRequirementError
 from devcluster.layout import Layout
 from devcluster.packages import BUILDAH, DEBOOTSTRAP, IMAGE_BUILD, ensure_packages
@@ -36,6 +37,15 @@ class Storage:
     def has_image(self, name: str) -> bool:
         """Say whether the storage has an image of that name."""
         return run_unchecked(self._command(("inspect", "--type", "image", name))).returncode == 0
+
+    def remove_leftovers(self) -> None:
+        """Remove containers and mounts of a build that ended abruptly."""
+        self.buildah("rm", "--all")
+        unmount_all(self.layout.images / "storage")
+
+    def prune(self) -> None:
+        """Remove layers that no named image is made of."""
+        self.buildah("rmi", "--prune")
 
     def ensure_base(self, progress: Progress) -> None:
         """Make the base image unless it is there."""
@@ -75,7 +85,9 @@ class Storage:
     def _command(self, arguments: Sequence[str | Path]) -> list[str | Path]:
         root = self.layout.images
         where = ("--root", root / "storage", "--runroot", root / "run", "--storage-driver", "overlay")
-        return [BUILDAH.path() or "buildah", *where, *arguments]
+        # A mount of its own over the storage would keep layers from being linked to a node's.
+        options = ("--storage-opt", "overlay.skip_mount_home=true")
+        return [BUILDAH.path() or "buildah", *where, *options, *arguments]
 
 
 def empty(folder: Path) -> None:
