@@ -10,6 +10,7 @@ CHANGES: dict[str, ChangeClass] = {
     "method": "immutable",
     "training": "immutable",
     "evaluation": "restart",
+    "evaluation.metrics": "live",
     "checkpoint": "restart",
     "workers": "restart",
     "workers.replicas": "live",

@@ -136,25 +136,3 @@ def parse_duration(duration: str) -> timedelta:
         raise ValueError(f"duration {duration!r} has another form than 12h, 1h30m or 90s")
     hours, minutes, seconds = (int(each or 0) for each in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-
-
-def parse_cpu(quantity: str) -> float:
-    """Convert `2`, `0.5` or `500m` to cores."""
-    if quantity.endswith("m"):
-        return int(quantity[:-1]) / 1000
-    return float(quantity)
-
-
-_SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15} | {
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-    "Pi": 2**50,
-}
-
-
-def parse_memory(quantity: str) -> int:
-    """Convert `4Gi` or `1500M` to bytes."""
-    number = quantity.rstrip("kKMGTPi")
-    return int(float(number) * _SUFFIXES.get(quantity[len(number) :], 1))

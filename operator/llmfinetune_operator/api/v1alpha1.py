@@ -1,15 +1,7 @@
 """Version v1alpha1 of LLMFineTune: its types, and the run configuration that a spec stands for."""
 
-from llmfinetune_operator.api.spec import (
-    EnvVar,
-    LLMFineTuneSpec,
-    Resources,
-    RunPolicy,
-    RuntimeSpec,
-    StorageSpec,
-    Toleration,
-    WorkersSpec,
-)
+from llmfinetune_operator.api.runtime import EnvVar, RuntimeSpec
+from llmfinetune_operator.api.spec import LLMFineTuneSpec, RunPolicy
 from llmfinetune_operator.api.status import (
     Condition,
     ConditionStatus,
@@ -22,6 +14,8 @@ from llmfinetune_operator.api.status import (
     Progress,
     WorkersStatus,
 )
+from llmfinetune_operator.api.storage import StorageSpec
+from llmfinetune_operator.api.workers import Resources, Toleration, WorkersSpec
 from llmfinetune_trainer.config.run import RunConfig, RuntimeConfig
 
 __all__ = [

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmfinetune_operator.api.fields import parse_cpu, parse_duration, parse_memory
-from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, Resources, StorageSpec, WorkersSpec, run_config
+from llmfinetune_operator.api.fields import parse_duration
+from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, StorageSpec, WorkersSpec, run_config
 from llmfinetune_trainer.config.run import RunConfig
 
 MINIMAL: dict[str, Any] = {
@@ -118,33 +118,6 @@ def test_other_durations_are_refused() -> None:
         parse_duration("1 day")
 
 
-@pytest.mark.parametrize(("text", "cores"), [("2", 2.0), ("0.5", 0.5), ("500m", 0.5), ("1500m", 1.5)])
-def test_cores(text: str, cores: float) -> None:
-    assert parse_cpu(text) == cores
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("1024", 1024), ("1k", 1000), ("1Ki", 1024), ("1.5Gi", 3 * 2**29), ("2M", 2_000_000), ("1P", 10**15)],
-)
-def test_bytes(text: str, size: int) -> None:
-    assert parse_memory(text) == size
-
-
-@pytest.mark.parametrize(
-    ("resources", "threads"),
-    [
-        ({}, 1),
-        ({"requests": {"cpu": 4}}, 4),
-        ({"limits": {"cpu": "2"}}, 2),
-        ({"requests": {"cpu": "500m"}}, 1),
-        ({"limits": {"cpu": "3900m"}}, 3),
-    ],
-)
-def test_threads_are_the_cores_a_worker_may_use(resources: dict[str, Any], threads: int) -> None:
-    assert Resources.model_validate(resources).threads == threads
-
-
 @pytest.mark.parametrize(("workers", "limit"), [({}, 999), ({"maxReplicas": 4}, 4)])
 def test_scale_limit(workers: dict[str, Any], limit: int) -> None:
     assert WorkersSpec.model_validate(workers).scale_limit == limit
@@ -160,3 +133,15 @@ def test_volume_takes_what_is_asked_for() -> None:
     storage = StorageSpec.model_validate({"size": "1Gi", "accessModes": ["ReadWriteMany"]})
 
     assert (storage.claim_size, storage.claim_access_modes) == ("1Gi", ["ReadWriteMany"])
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"requests": {"cpu": "1500m"}, "limits": {"cpu": "1.5"}},
+        {"requests": {"memory": "1Gi"}, "limits": {"memory": 2**30}},
+        {"requests": {"memory": "1500M"}, "limits": {"memory": "1.5Gi"}},
+    ],
+)
+def test_request_may_be_as_much_as_the_limit(resources: dict[str, Any]) -> None:
+    LLMFineTuneSpec.model_validate(MINIMAL | {"workers": {"resources": resources}})
