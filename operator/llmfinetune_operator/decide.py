@@ -1,12 +1,183 @@
 """The operator's core: from everything observed to everything wanted, as one pure function."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from llmfinetune_operator.decision import Decision
-from llmfinetune_operator.observed import Observed
+from pydantic import ValidationError
+
+from llmfinetune_operator.backends.base import Backend, JobState
+from llmfinetune_operator.backends.pytorchjob import PyTorchJobBackend
+from llmfinetune_operator.children import (
+    desired_claim,
+    desired_configuration,
+    desired_prepare_job,
+    desired_training_job,
+)
+from llmfinetune_operator.decision import Decision, Deletion
+from llmfinetune_operator.observed import ChildRef, Object, Observed
+from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
+from llmfinetune_operator.policies.ownership import name_trouble
+from llmfinetune_operator.policies.pod_troubles import next_look
+from llmfinetune_operator.policies.preparation import (
+    Preparation,
+    job_condition,
+    preparation,
+    preparation_trouble,
+)
+from llmfinetune_operator.policies.prepare import PrepareStep, prepare_step
+from llmfinetune_operator.policies.refusals import refusal
+from llmfinetune_operator.policies.storage import Storage, storage
+from llmfinetune_operator.policies.training import TrainingStep, training_step
+from llmfinetune_operator.policies.trouble import Trouble
+from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.settings import Settings
+from llmfinetune_operator.status.build import build_status, status_json
+from llmfinetune_operator.status.events import events
+from llmfinetune_operator.status.facts import Facts
+from llmfinetune_operator.status.invalid import invalid_spec
+from llmfinetune_operator.status.phase import TERMINAL
+from llmfinetune_operator.status.rate import limited
+
+BACKEND: Backend = PyTorchJobBackend()
 
 
 def decide(observed: Observed, settings: Settings, now: datetime) -> Decision:
-    """One step of the fine-tune towards its spec. `now` is aware, in UTC."""
-    raise NotImplementedError
+    """One step of the fine-tune towards its spec. `now` is aware, in UTC.
+
+    The status is the operator's only memory: what must not be forgotten (the attempt, counts, an end) is
+    written there in one cycle and acted on in the next, so that a crash between any two writes loses nothing.
+    """
+    if observed.fine_tune["metadata"].get("deletionTimestamp"):
+        return Decision(status=_stored(observed))  # the garbage collector takes the children along
+    try:
+        view = View.of(observed, settings, now, BACKEND)
+    except ValidationError as error:
+        return Decision(status=invalid_spec(observed, error, now))
+    return _after_the_end(view) if view.previous.phase in TERMINAL else _towards_the_end(view)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Findings:
+    """What the policies say about one view."""
+
+    storage: Storage
+    preparation: Preparation
+    prepare: PrepareStep
+    training: TrainingStep
+    trouble: Trouble | None
+
+
+def _towards_the_end(view: View) -> Decision:
+    found = _judge(view)
+    status = build_status(
+        view,
+        Facts(
+            storage=found.storage,
+            preparation=found.preparation,
+            attempt=found.training.attempt,
+            losses=found.training.losses,
+            trouble=found.trouble,
+            result=found.training.result,
+        ),
+    )
+    written = limited(view, status_json(status))
+    is_blocked = found.trouble is not None and (found.trouble.final or name_trouble(view) is not None)
+    return Decision(
+        apply=() if is_blocked else tuple(_wanted(view, found)),
+        delete=() if is_blocked else tuple(_unwanted(view, found)),
+        status=written.status,
+        events=events(view.previous, status),
+        wake_at=_earliest(view, found, written.wake_at),
+    )
+
+
+def _judge(view: View) -> _Findings:
+    volume, prepared = storage(view), preparation(view)
+    training = training_step(view, prepared=prepared is Preparation.DONE)
+    prepare = prepare_step(view, prepared, desired_prepare_job(view), usable=volume.usable)
+    return _Findings(
+        storage=volume,
+        preparation=prepared,
+        prepare=prepare,
+        training=training,
+        trouble=None if training.result else _trouble(view, volume, prepared, training),
+    )
+
+
+def _trouble(view: View, volume: Storage, prepared: Preparation, training: TrainingStep) -> Trouble | None:
+    """What ends the fine-tune, else what is to be put right first: a later stage often fails of an earlier
+    one."""
+    candidates = [
+        deadline_trouble(view),
+        name_trouble(view),
+        refusal(view),
+        volume.trouble,
+        None if prepared is Preparation.DONE else preparation_trouble(view),
+        training.trouble,
+    ]
+    present = [trouble for trouble in candidates if trouble is not None]
+    final = [trouble for trouble in present if trouble.final]
+    return next(iter([*final, *present]), None)
+
+
+def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:
+    """Complete children, in the order in which they need each other."""
+    objects = [*desired_claim(view), *desired_configuration(view)]
+    if found.prepare.apply:
+        objects.append(desired_prepare_job(view))
+    if found.training.apply:
+        modes = found.storage.access_modes
+        objects.append(desired_training_job(view, attempt=found.training.attempt, access_modes=modes))
+    return objects
+
+
+def _unwanted(view: View, found: _Findings) -> list[Deletion]:
+    deletions = []
+    if found.prepare.delete and view.prepare_job is not None:
+        deletions.append(_deletion(view.prepare_ref, view.prepare_job))
+    if found.training.delete and view.training_job is not None:
+        deletions.append(_deletion(view.training_ref, view.training_job))
+    return deletions
+
+
+def _after_the_end(view: View) -> Decision:
+    """Terminal states stay. Work that still runs is ended, and whether the volume is kept can still be
+    changed."""
+    status = _stored(view.observed)
+    status["observedGeneration"] = view.generation
+    keeps_claim = view.claim is not None and name_trouble(view) is None
+    return Decision(
+        apply=tuple(desired_claim(view)) if keeps_claim else (),
+        delete=() if name_trouble(view) else tuple(_still_working(view)),
+        status=status,
+    )
+
+
+def _still_working(view: View) -> list[Deletion]:
+    deletions = []
+    prepare, job = view.prepare_job, view.training_job
+    if prepare is not None and not (job_condition(prepare, "Complete") or job_condition(prepare, "Failed")):
+        deletions.append(_deletion(view.prepare_ref, prepare))
+    if job is not None and view.backend.state(job) is JobState.ACTIVE:
+        deletions.append(_deletion(view.training_ref, job))
+    return deletions
+
+
+def _deletion(ref: ChildRef, live: Object) -> Deletion:
+    return Deletion(ref=ref, uid=live["metadata"]["uid"])
+
+
+def _earliest(view: View, found: _Findings, status_due: datetime | None) -> datetime | None:
+    times = [
+        status_due,
+        deadline(view),
+        found.training.wake_at,
+        found.trouble.wake_at if found.trouble else None,
+        next_look(view.observed.pods, view),
+    ]
+    return min((time for time in times if time is not None), default=None)
+
+
+def _stored(observed: Observed) -> dict[str, Any]:
+    return dict(observed.fine_tune.get("status") or {})

@@ -1,4 +1,5 @@
-"""Tells whether a live object still is what was desired, so that nothing is written while nothing has changed."""
+"""Tells whether a live object still is what was desired, so that nothing is written while nothing has
+changed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,9 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 def needs_apply(desired: Any, live: Any) -> bool:
     """True unless every field of `desired` is in `live` with an equal value.
 
-    What `live` has beyond that (defaults, other managers' fields, status) does not count, except in lists, whose
-    length must agree. An empty value equals an absent one, and Kubernetes quantities are compared by their value.
+    What `live` has beyond that (defaults, other managers' fields, status) does not count, except in lists,
+    whose length must agree. An empty value equals an absent one, and Kubernetes quantities are compared by
+    their value.
     """
     if isinstance(desired, Mapping):
         if not isinstance(live, Mapping):

@@ -1,7 +1,7 @@
 """Everything a decision is made from, gathered once. Plain values: no client, no clock, nothing that changes.
 
-`gather` (in `reconcile`) fills it, `decide` reads it. Live objects are the API server's JSON as it is: treat them as
-read-only.
+`gather` (in `reconcile`) fills it, `decide` reads it. Live objects are the API server's JSON as it is: treat
+them as read-only.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,8 @@ class Observed:
     fine_tune: Object
     """The LLMFineTune as stored, defaults applied."""
     children: Mapping[ChildRef, Object] = field(default_factory=dict)
-    """Objects that the fine-tune owns or names: claim, ConfigMaps, ServiceAccount, prepare Job, training job."""
+    """Objects that the fine-tune owns or names: claim, ConfigMaps, ServiceAccount, prepare Job, training
+    job."""
     pods: tuple[Object, ...] = ()
     """Pods of the prepare Job and of the training job."""
     events: tuple[Object, ...] = ()
@@ -55,7 +56,8 @@ class Observed:
     training_api_available: bool = True
     """Whether the API server knows the training job's kind."""
     apply_errors: Mapping[ChildRef, str] = field(default_factory=dict)
-    """What the API server said when the last cycle's apply of a child was refused (a webhook, a quota, a name)."""
+    """What the API server said when the last cycle's apply of a child was refused (a webhook, a quota, a
+    name)."""
     progress_ca: str = ""
     """PEM of the certificate authority that signs the progress endpoint's certificate."""
     last_status_write: datetime | None = None

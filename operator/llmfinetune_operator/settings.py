@@ -1,4 +1,5 @@
-"""What an installation of the operator is set to: one frozen value, read once from the environment at start-up."""
+"""What an installation of the operator is set to: one frozen value, read once from the environment at
+start-up."""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -11,7 +12,8 @@ ENVIRONMENT_PREFIX = "LLMFINETUNE_"
 
 
 class Settings(BaseModel):
-    """Settings of the operator. The field `trainer_image` is read from `LLMFINETUNE_TRAINER_IMAGE`, and so on."""
+    """Settings of the operator. The field `trainer_image` is read from `LLMFINETUNE_TRAINER_IMAGE`, and so
+    on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -1,4 +1,5 @@
-"""What the operator asks of the thing that runs workers: one object per fine-tune, and how to read its state."""
+"""What the operator asks of the thing that runs workers: one object per fine-tune, and how to read its
+state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,9 +39,6 @@ class Workers:
 
 class Backend(Protocol):
     """A kind of training job."""
-
-    container: str
-    """Name of the worker pods' main container."""
 
     def ref(self, name: str) -> ChildRef:
         """Identity of the fine-tune's job."""

@@ -1,7 +1,7 @@
 """Workers as an elastic PyTorchJob of Kubeflow's training operator (v1.9), with Worker replicas only.
 
-Without a master any worker may leave, and one worker is enough. In exchange the job counts as succeeded as soon as any
-worker ends with 0, so that `policies.completion` asks for the result as well.
+Without a master any worker may leave, and one worker is enough. In exchange the job counts as succeeded as
+soon as any worker ends with 0, so that `policies.completion` asks for the result as well.
 """
 
 from datetime import datetime
@@ -114,8 +114,9 @@ def _elastic_policy(workers: Workers) -> dict[str, Any]:
 def _spread(name: str, *, on_one_node: bool) -> dict[str, Any]:
     """Workers sit together where the volume needs it, and apart where it allows it.
 
-    A volume for one node would leave pods elsewhere waiting for its attachment for ever. The scheduler lets the first
-    pod of a group pass an affinity to its own group, so that a required affinity does not lock itself out.
+    A volume for one node would leave pods elsewhere waiting for its attachment for ever. The scheduler lets
+    the first pod of a group pass an affinity to its own group, so that a required affinity does not lock
+    itself out.
     """
     selector = {"matchLabels": {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_WORKER}}
     if on_one_node:

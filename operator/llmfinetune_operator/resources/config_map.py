@@ -1,4 +1,5 @@
-"""ConfigMaps that pods read: the run configuration, and the certificate authority of the progress endpoint."""
+"""ConfigMaps that pods read: the run configuration, and the certificate authority of the progress
+endpoint."""
 
 from typing import Any
 

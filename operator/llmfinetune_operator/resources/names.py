@@ -37,8 +37,14 @@ def training_job(name: str) -> str:
     return name
 
 
+def worker_pod(name: str, index: int) -> str:
+    """Pod of one worker, as the training job names it."""
+    return f"{training_job(name)}-worker-{index}"
+
+
 def attempt_id(uid: str, attempt: int) -> str:
-    """Identity of one attempt, unique over all fine-tunes that ever had this name. Trainers report it back."""
+    """Identity of one attempt, unique over all fine-tunes that ever had this name. Trainers report it
+    back."""
     return f"{uid}-{attempt}"
 
 

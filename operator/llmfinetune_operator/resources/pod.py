@@ -1,7 +1,7 @@
 """What prepare and worker pods share: the container, its environment, and the rights it does without.
 
-Every pod passes Pod Security `restricted`: an unprivileged user, no capabilities, a read-only root file system, no
-token of the API server.
+Every pod passes Pod Security `restricted`: an unprivileged user, no capabilities, a read-only root file
+system, no token of the API server.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,8 @@ from llmfinetune_operator.resources.volumes import Volume
 
 CONTAINER = "prepare"
 RETRIES = 4
-"""How often a failure that may pass (network, eviction, a node) is tried again; the Job doubles its waits from 10 s."""
+"""How often a failure that may pass (network, eviction, a node) is tried again; the Job doubles its waits
+from 10 s."""
 LARGEST_FINAL_EXIT_CODE = 127
 """Exit codes up to here name a cause that stays: the manifest, the data, a defect."""
 

@@ -1,0 +1,95 @@
+"""The complete children of one fine-tune, from its view: what the builders of `resources` and the backend are
+given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmfinetune_operator.backends.base import Workers
+from llmfinetune_operator.constants import ANNOTATION_IMAGE
+from llmfinetune_operator.policies.restart import restart_hash
+from llmfinetune_operator.policies.view import View, annotation
+from llmfinetune_operator.resources import names, volumes
+from llmfinetune_operator.resources.config_map import progress_ca_config_map, run_config_map
+from llmfinetune_operator.resources.pod import PodSettings
+from llmfinetune_operator.resources.prepare_job import prepare_job
+from llmfinetune_operator.resources.pvc import volume_claim
+from llmfinetune_operator.resources.service_account import service_account
+
+
+def desired_claim(view: View) -> list[dict[str, Any]]:
+    """The fine-tune's own claim, or nothing where it uses an existing one."""
+    storage = view.spec.storage
+    if storage.existing_claim:
+        return []
+    return [
+        volume_claim(
+            view.owner,
+            size=storage.claim_size,
+            storage_class_name=storage.storage_class_name,
+            access_modes=storage.claim_access_modes,
+            retain=storage.retain,
+        )
+    ]
+
+
+def desired_configuration(view: View) -> list[dict[str, Any]]:
+    """What pods need to be there before they start."""
+    objects = [run_config_map(view.owner, view.run_config), service_account(view.owner)]
+    if view.observed.progress_ca:
+        objects.append(progress_ca_config_map(view.owner, view.observed.progress_ca))
+    return objects
+
+
+def desired_prepare_job(view: View) -> dict[str, Any]:
+    """The prepare Job. Only it gets the Hugging Face token: workers read what it left on the volume."""
+    shared = volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim)
+    reference = view.spec.model.token_secret_ref
+    token = [volumes.hugging_face_token(reference)] if reference else []
+    return prepare_job(
+        _pod(view, image=view.spec.runtime.image or view.settings.trainer_image),
+        attempt=names.attempt_id(view.owner.uid, 0),
+        volumes=[*shared, *token],
+        suspend=view.suspended,
+    )
+
+
+def desired_training_job(view: View, *, attempt: int, access_modes: Sequence[str]) -> dict[str, Any]:
+    """The training job of one attempt."""
+    shared = volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim)
+    workers = view.spec.workers
+    return view.backend.workers_object(
+        Workers(
+            pod=_pod(view, image=_training_image(view)),
+            volumes=[*shared, volumes.shared_memory()],
+            attempt=attempt,
+            replicas=workers.replicas,
+            min_replicas=workers.min_replicas,
+            max_replicas=workers.scale_limit,
+            suspend=view.suspended,
+            on_one_node="ReadWriteMany" not in access_modes,
+            template_hash=restart_hash(view.spec),
+        )
+    )
+
+
+def _training_image(view: View) -> str:
+    """The image in the spec, else the one that the live job was made with, else the installation's."""
+    live = annotation(view.training_job, ANNOTATION_IMAGE)
+    return view.spec.runtime.image or live or view.settings.trainer_image
+
+
+def _pod(view: View, *, image: str) -> PodSettings:
+    workers = view.spec.workers
+    return PodSettings(
+        owner=view.owner,
+        image=image,
+        image_pull_policy=view.settings.image_pull_policy,
+        progress_url=view.settings.progress_url(namespace=view.owner.namespace, name=view.owner.name),
+        resources=workers.resources.model_dump(mode="json", exclude_none=True),
+        env={variable.name: variable.value for variable in view.spec.runtime.env},
+        node_selector=workers.node_selector,
+        tolerations=[
+            t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in workers.tolerations
+        ],
+        priority_class_name=view.spec.run_policy.priority_class_name,
+    )

@@ -1,0 +1,44 @@
+"""The one trouble that a group of pods is told to have: the first that only a person can end comes first."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from llmfinetune_operator.observed import Object
+from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.mounts import mount_trouble
+from llmfinetune_operator.policies.scheduling import looked_at_again, scheduling_trouble
+from llmfinetune_operator.policies.termination import explain
+from llmfinetune_operator.policies.trouble import Trouble
+from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.policies.waiting import start_trouble
+
+
+def pod_trouble(group: Iterable[Object], view: View) -> Trouble | None:
+    """What keeps these pods from working: first what keeps one from starting, then how one ended."""
+    present = [pod for pod in group if not pods.is_leaving(pod)]
+    waiting = [trouble for pod in present if (trouble := _not_started(pod, view))]
+    final = [trouble for trouble in waiting if trouble.final]
+    return next(iter([*final, *waiting]), None) or _ended(present)
+
+
+def next_look(group: Iterable[Object], view: View) -> datetime | None:
+    """When one of these pods will have waited for a node for too long."""
+    times = [looked_at_again(pod, settings=view.settings, now=view.now) for pod in group]
+    return min((time for time in times if time), default=None)
+
+
+def _not_started(pod: Object, view: View) -> Trouble | None:
+    return (
+        start_trouble(pod, settings=view.settings, now=view.now)
+        or scheduling_trouble(pod, settings=view.settings, now=view.now)
+        or mount_trouble(pod, view.observed.events)
+    )
+
+
+def _ended(group: Iterable[Object]) -> Trouble | None:
+    """How the latest pod ended, where none that came after it works."""
+    latest = max(group, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+    if latest is None:
+        return None
+    ended = pods.termination(latest)
+    return Trouble(failure=explain(ended)) if ended and ended.exit_code else None

@@ -1,0 +1,131 @@
+"""Reads the state of pods."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from llmfinetune_operator.constants import LABEL_COMPONENT
+from llmfinetune_operator.observed import Object
+from llmfinetune_operator.times import parse_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Termination:
+    """How a pod's container ended."""
+
+    pod: str
+    exit_code: int
+    reason: str
+    """The kubelet's word: Error, OOMKilled, ContainerCannotRun …"""
+    message: str
+    """The termination message, or the end of the log."""
+    disrupted: bool
+    """Whether the pod was evicted, preempted or drained."""
+
+
+def of_component(pods: Iterable[Object], component: str) -> tuple[Object, ...]:
+    """The pods that run one component, oldest first."""
+    found = [p for p in pods if (p["metadata"].get("labels") or {}).get(LABEL_COMPONENT) == component]
+    return tuple(sorted(found, key=lambda p: (p["metadata"].get("creationTimestamp", ""), name(p))))
+
+
+def name(pod: Object) -> str:
+    """The pod's name."""
+    return str(pod["metadata"]["name"])
+
+
+def uid(pod: Object) -> str:
+    """The pod's identity."""
+    return str(pod["metadata"].get("uid", ""))
+
+
+def phase(pod: Object) -> str:
+    """Pending, Running, Succeeded or Failed."""
+    return str(pod.get("status", {}).get("phase", "Pending"))
+
+
+def is_leaving(pod: Object) -> bool:
+    """Whether the pod was told to end."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_over(pod: Object) -> bool:
+    """Whether nothing of the pod runs any more."""
+    return phase(pod) in {"Succeeded", "Failed"}
+
+
+def is_running(pod: Object) -> bool:
+    """Whether the pod's container runs."""
+    return phase(pod) == "Running" and not is_leaving(pod)
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the pod runs and says that it is ready."""
+    condition = pod_condition(pod, "Ready")
+    return is_running(pod) and condition is not None and condition["status"] == "True"
+
+
+def pod_condition(pod: Object, kind: str) -> Object | None:
+    """One condition of the pod."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == kind), None)
+
+
+def waiting(pod: Object) -> tuple[str, str] | None:
+    """Reason and message of a container that waits to start."""
+    for state in _states(pod):
+        if "waiting" in state:
+            return state["waiting"].get("reason", ""), state["waiting"].get("message", "")
+    return None
+
+
+def waiting_since(pod: Object) -> datetime | None:
+    """Since when the pod's container could have started: when it got its node, else when it was made."""
+    scheduled = pod_condition(pod, "PodScheduled")
+    if scheduled and scheduled["status"] == "True" and scheduled.get("lastTransitionTime"):
+        return parse_time(scheduled["lastTransitionTime"])
+    return parse_time(pod["metadata"].get("creationTimestamp"))
+
+
+def termination(pod: Object) -> Termination | None:
+    """How the pod's container ended, None while it has not."""
+    for state in _states(pod):
+        if "terminated" in state:
+            return _termination(pod, state["terminated"])
+    return _without_container(pod)
+
+
+def _termination(pod: Object, terminated: Object) -> Termination:
+    return Termination(
+        pod=name(pod),
+        exit_code=int(terminated.get("exitCode", 0)),
+        reason=str(terminated.get("reason", "")),
+        message=str(terminated.get("message", "")),
+        disrupted=_is_disrupted(pod),
+    )
+
+
+def _without_container(pod: Object) -> Termination | None:
+    """A pod that was evicted, or whose node is gone, may fail without any container's state."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Failed":
+        return None
+    return Termination(
+        pod=name(pod),
+        exit_code=137,
+        reason=str(status.get("reason", "")),
+        message=str(status.get("message", "")),
+        disrupted=True,
+    )
+
+
+def _is_disrupted(pod: Object) -> bool:
+    target = pod_condition(pod, "DisruptionTarget")
+    evicted = pod.get("status", {}).get("reason") == "Evicted"
+    return evicted or (target is not None and target["status"] == "True")
+
+
+def _states(pod: Object) -> Iterable[dict[str, Any]]:
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return [status.get("state") or {} for status in statuses]

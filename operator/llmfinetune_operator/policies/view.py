@@ -1,0 +1,156 @@
+"""One fine-tune as the policies see it: its parsed spec, what was known of it, and its live objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, LLMFineTuneStatus, run_config
+from llmfinetune_operator.backends.base import Backend
+from llmfinetune_operator.constants import ANNOTATION_ATTEMPT, COMPONENT_PREPARE, COMPONENT_WORKER
+from llmfinetune_operator.observed import ChildRef, Object, Observed
+from llmfinetune_operator.policies import pods
+from llmfinetune_operator.resources import names
+from llmfinetune_operator.resources.metadata import Owner
+from llmfinetune_operator.settings import Settings
+from llmfinetune_trainer.config.messages import Report
+from llmfinetune_trainer.config.run import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything a policy may ask about. Nothing in it changes."""
+
+    owner: Owner
+    generation: int
+    spec: LLMFineTuneSpec
+    previous: LLMFineTuneStatus
+    """The status as stored. It is the operator's only memory."""
+    observed: Observed
+    settings: Settings
+    now: datetime
+    backend: Backend
+
+    @classmethod
+    def of(cls, observed: Observed, settings: Settings, now: datetime, backend: Backend) -> Self:
+        """Parses the fine-tune.
+
+        Raises:
+            pydantic.ValidationError: the spec is not one that this version understands.
+        """
+        fine_tune = observed.fine_tune
+        return cls(
+            owner=Owner.of(fine_tune),
+            generation=fine_tune["metadata"].get("generation", 1),
+            spec=LLMFineTuneSpec.model_validate(fine_tune["spec"]),
+            previous=parse_status(fine_tune),
+            observed=observed,
+            settings=settings,
+            now=now,
+            backend=backend,
+        )
+
+    @property
+    def run_config(self) -> RunConfig:
+        """What the trainer is asked to compute."""
+        return run_config(self.owner.name, self.owner.namespace, self.spec)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the user asks for a pause."""
+        return self.spec.run_policy.suspend
+
+    @property
+    def claim_name(self) -> str:
+        """The claim that holds the workspace."""
+        return self.spec.storage.existing_claim or names.claim(self.owner.name)
+
+    @property
+    def claim(self) -> Object | None:
+        """The live claim."""
+        return self.child(ChildRef("v1", "PersistentVolumeClaim", self.claim_name))
+
+    @property
+    def prepare_ref(self) -> ChildRef:
+        """Identity of the prepare Job."""
+        return ChildRef("batch/v1", "Job", names.prepare_job(self.owner.name))
+
+    @property
+    def prepare_job(self) -> Object | None:
+        """The live prepare Job."""
+        return self.child(self.prepare_ref)
+
+    @property
+    def training_ref(self) -> ChildRef:
+        """Identity of the training job."""
+        return self.backend.ref(self.owner.name)
+
+    @property
+    def training_job(self) -> Object | None:
+        """The live training job."""
+        return self.child(self.training_ref)
+
+    @property
+    def attempt(self) -> int:
+        """The attempt at training that is meant to be going on, 0 before the first."""
+        return max(self.previous.attempt or 0, attempt_of(self.training_job) or 0)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the live training job is of an earlier attempt and has to make room."""
+        attempt = attempt_of(self.training_job)
+        return attempt is not None and attempt < self.attempt
+
+    @property
+    def replicas(self) -> int:
+        """Workers wanted."""
+        return self.spec.workers.replicas
+
+    @cached_property
+    def prepare_pods(self) -> tuple[Object, ...]:
+        """Pods of the prepare Job, oldest first."""
+        return pods.of_component(self.observed.pods, COMPONENT_PREPARE)
+
+    @cached_property
+    def worker_pods(self) -> tuple[Object, ...]:
+        """Pods of the training job, oldest first."""
+        return pods.of_component(self.observed.pods, COMPONENT_WORKER)
+
+    @property
+    def report(self) -> Report | None:
+        """The latest progress report, where it is about this fine-tune and not an earlier one of its name."""
+        received = self.observed.report
+        if received is None or not names.is_attempt_of(self.owner.uid, received.report.attempt):
+            return None
+        return received.report
+
+    def child(self, ref: ChildRef) -> Object | None:
+        """A live child."""
+        return self.observed.children.get(ref)
+
+    def condition_is_true(self, kind: str) -> bool:
+        """Whether the stored status has this condition as True."""
+        return any(c.type == kind and c.status == "True" for c in self.previous.conditions)
+
+
+def parse_status(fine_tune: Object) -> LLMFineTuneStatus:
+    """The stored status; one that a hand broke counts as empty."""
+    try:
+        return LLMFineTuneStatus.model_validate(fine_tune.get("status") or {})
+    except ValidationError:
+        return LLMFineTuneStatus()
+
+
+def attempt_of(job: Object | None) -> int | None:
+    """Which attempt a training job is, None where there is no job or a hand took its annotation away."""
+    text = annotation(job, ANNOTATION_ATTEMPT) or ""
+    return int(text) if text.isdecimal() else None
+
+
+def annotation(obj: Object | None, key: str) -> str | None:
+    """An annotation of a live object."""
+    annotations: Mapping[str, Any] = (obj or {}).get("metadata", {}).get("annotations") or {}
+    return annotations.get(key)

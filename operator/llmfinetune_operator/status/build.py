@@ -1,0 +1,66 @@
+"""Puts the whole status together."""
+
+from typing import Any
+
+from llmfinetune_operator.api.v1alpha1 import FailureStatus, FineTunePhase, LLMFineTuneStatus, WorkersStatus
+from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.scaling import rescales
+from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.resources import labels
+from llmfinetune_operator.status.conditions import conditions
+from llmfinetune_operator.status.facts import Facts
+from llmfinetune_operator.status.phase import TERMINAL, phase
+from llmfinetune_operator.status.progress import reported
+from llmfinetune_operator.times import format_time
+
+
+def build_status(view: View, facts: Facts) -> LLMFineTuneStatus:
+    """The status that these facts and the stored status add up to."""
+    now_in = phase(view, facts)
+    return LLMFineTuneStatus(
+        observed_generation=view.generation,
+        phase=now_in,
+        conditions=conditions(view, facts, now_in),
+        attempt=facts.attempt or None,
+        start_time=view.previous.start_time or _start_time(view),
+        completion_time=format_time(view.now) if now_in in TERMINAL else None,
+        workers=_workers(view, facts, now_in),
+        failure=_failure(view, facts),
+        **reported(view, facts),
+    )
+
+
+def _start_time(view: View) -> str | None:
+    return None if view.suspended else format_time(view.now)
+
+
+def _workers(view: View, facts: Facts, now_in: FineTunePhase) -> WorkersStatus:
+    count, reason = rescales(view)
+    ready = sum(pods.is_ready(pod) for pod in view.worker_pods)
+    return WorkersStatus(
+        desired=view.replicas,
+        ready=0 if now_in in TERMINAL else ready,
+        selector=labels.worker_selector(view.owner.name),
+        restarts=facts.losses.restarts,
+        failures=facts.losses.failures,
+        last_restart_time=facts.losses.last_restart_time,
+        rescales=count,
+        last_rescale_reason=reason,
+        pods=list(facts.losses.pods),
+    )
+
+
+def _failure(view: View, facts: Facts) -> FailureStatus | None:
+    """What is wrong now. How a worker ended is told until all of them are well again."""
+    if facts.trouble is not None:
+        return facts.trouble.failure
+    known = view.previous.failure
+    if facts.succeeded or known is None or known.exit_code is None:
+        return None
+    is_well = sum(pods.is_ready(pod) for pod in view.worker_pods) >= view.replicas
+    return None if is_well or view.suspended else known
+
+
+def status_json(status: LLMFineTuneStatus) -> dict[str, Any]:
+    """The status as the API server stores it."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)

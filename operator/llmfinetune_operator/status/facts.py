@@ -1,0 +1,34 @@
+"""What the policies found out in one cycle: all that a status is made of besides the stored one and the
+report."""
+
+from dataclasses import dataclass
+
+from llmfinetune_operator.policies.losses import Losses
+from llmfinetune_operator.policies.preparation import Preparation
+from llmfinetune_operator.policies.storage import Storage
+from llmfinetune_operator.policies.trouble import Trouble
+from llmfinetune_trainer.config.messages import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Findings of one cycle."""
+
+    storage: Storage
+    preparation: Preparation
+    attempt: int
+    losses: Losses
+    trouble: Trouble | None = None
+    """What keeps the fine-tune from going on, or ended it."""
+    result: Result | None = None
+    """The result, once the fine-tune has succeeded."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the fine-tune has reached its goal."""
+        return self.result is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it never will."""
+        return self.trouble is not None and self.trouble.final
