@@ -1,0 +1,1 @@
+"""Checkpoints: everything that training resumes from, written atomically and verified when read."""

@@ -1,0 +1,65 @@
+"""`llmfinetune generate`: asks a model with and without its adapter."""
+
+import argparse
+import json
+from pathlib import Path
+
+from llmfinetune_trainer.config import exit_codes
+from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.errors import user_error
+from llmfinetune_trainer.export import LINEAGE
+from llmfinetune_trainer.generate import Answer, Generator, Question, read_questions
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the answers; as JSON, one line with a list of {question, before, after}."""
+    model, adapter = _model_and_adapter(options)
+    if options.questions is not None:
+        questions = read_questions(options.questions)
+    else:
+        questions = [Question(prompt) for prompt in options.prompt]
+    generator = Generator(model, adapter=adapter, template=options.template)
+    answers = generator.answer(questions, max_tokens=options.max_tokens, compare=options.compare)
+    if options.output == "json":
+        print(json.dumps([answer._asdict() for answer in answers]))  # noqa: T201 - this is the output
+    else:
+        print("\n\n".join(map(_shown, answers)))  # noqa: T201 - this is the output
+    return exit_codes.OK
+
+
+def _model_and_adapter(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    adapter: Path | None = options.adapter
+    if options.workspace is not None:
+        adapter = adapter or Layout(options.workspace).adapter
+    if options.model is not None:
+        return options.model, adapter
+    if options.workspace is None:
+        raise user_error(
+            "ModelNotNamed", "no model is named", hint="give --model, or --workspace of a training run"
+        )
+    return _prepared_model(Layout(options.workspace)), adapter
+
+
+def _prepared_model(layout: Layout) -> Path:
+    """The model of a workspace, by the configuration that its result was trained with."""
+    from llmfinetune_trainer.config.run import RunConfig
+    from llmfinetune_trainer.data.prepared import open_prepared
+
+    try:
+        lineage = json.loads((layout.adapter / LINEAGE).read_text(encoding="utf-8"))
+    except OSError:
+        raise user_error(
+            "NoResult",
+            f"{layout.root} holds no finished adapter",
+            hint="run `llmfinetune train` first, or give --model",
+        ) from None
+    return open_prepared(RunConfig.model_validate(lineage["config"]), layout).model_path
+
+
+def _shown(answer: Answer) -> str:
+    lines = [f"Q: {answer.question}"]
+    if answer.before is not None:
+        lines.append(f"without adapter: {answer.before}")
+    if answer.after is not None:
+        lines.append(f"with adapter: {answer.after}")
+    return "\n".join(lines)

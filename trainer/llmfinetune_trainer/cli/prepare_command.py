@@ -1,0 +1,76 @@
+"""`llmfinetune prepare`: the prepare Job's command, and the first half of `train`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmfinetune_trainer.cli import arguments
+from llmfinetune_trainer.config import exit_codes
+from llmfinetune_trainer.config.layout import HF_TOKEN, Layout
+from llmfinetune_trainer.config.messages import TerminationMessage
+from llmfinetune_trainer.data.prepared import Prepared
+from llmfinetune_trainer.launcher.outcome import attempt_of, failure_of, write_outcome
+from llmfinetune_trainer.prepare import prepare
+from llmfinetune_trainer.report.http import Endpoint, HttpSink
+from llmfinetune_trainer.report.sink import Sink
+from llmfinetune_trainer.report.tracker import Tracker
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Prepares, reports what was found, and leaves it in the termination message."""
+    endpoint = Endpoint.from_environment(environment)
+    sinks: list[Sink] = [] if endpoint is None else [HttpSink(endpoint.post)]
+    attempt = attempt_of(environment)
+    tracker = Tracker(sinks, attempt=attempt, phase="Preparing")
+    tracker.phase("Preparing")
+    try:
+        message, code = _prepare(options, environment, tracker), exit_codes.OK
+    except Exception as error:
+        found = failure_of(error)
+        if found.exit_code == exit_codes.INTERNAL:
+            traceback.print_exception(error)
+        print(f"llmfinetune: {found}", file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+        tracker.failed(found.failure)
+        message, code = TerminationMessage(attempt=attempt, failure=found.failure), found.exit_code
+    if (path := arguments.termination_log(options)) is not None:
+        write_outcome(path, message)
+    tracker.close()
+    return code
+
+
+def _prepare(
+    options: argparse.Namespace, environment: Mapping[str, str], tracker: Tracker
+) -> TerminationMessage:
+    prepared = prepare(
+        arguments.configuration(options),
+        Layout(options.workspace),
+        token=hub_token(HF_TOKEN, environment),
+        offline=options.offline,
+        progress=say,
+    )
+    tracker.prepared(prepared.facts)
+    say(summary(prepared))
+    return TerminationMessage(attempt=tracker.current.attempt, dataset=prepared.facts)
+
+
+def hub_token(path: Path, environment: Mapping[str, str]) -> str | None:
+    """The Hugging Face token: the mounted file in a pod, the user's own variable elsewhere."""
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip() or None
+    return environment.get("HF_TOKEN") or None
+
+
+def say(line: str) -> None:
+    """Prints a line at once."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+
+
+def summary(prepared: Prepared) -> str:
+    """What preparation found, in one line."""
+    facts = prepared.facts
+    return (
+        f"prepared {facts.rows} samples ({facts.validation_rows} held out), {facts.tokens} tokens, "
+        f"{facts.supervised_tokens} supervised, {facts.truncated} truncated, {facts.skipped} skipped"
+    )

@@ -1,0 +1,106 @@
+"""The layer's operations through the compiled library, on bf16 tensors whose columns are neighbours in memory."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from llmfinetune_trainer.engine.fused.kernels import Documents, Dropout, Heads, Rotary
+
+LANES = 16
+"""Numbers in a vector register: widths are multiples of it, head sizes of twice it."""
+
+
+class NativeKernels:
+    """See `Kernels`."""
+
+    name = "native"
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+
+    def rms_norm(
+        self, x: Tensor, weight: Tensor, *, eps: float, out: Tensor, delta: Tensor | None = None, total: Tensor | None = None
+    ) -> Tensor:
+        """See `Kernels`."""
+        rows, size = x.shape
+        rstd = torch.empty(rows)
+        self._library.rms_norm(
+            *_matrix(x),
+            None if delta is None else delta.data_ptr(),
+            weight.data_ptr(),
+            None if total is None else total.data_ptr(),
+            *_matrix(out),
+            rstd.data_ptr(),
+            rows,
+            size,
+            eps,
+        )
+        return rstd
+
+    def rms_norm_backward(
+        self, upstream: Tensor, x: Tensor, weight: Tensor, *, rstd: Tensor, out: Tensor, accumulate: bool
+    ) -> None:
+        """See `Kernels`."""
+        self._library.rms_norm_backward(
+            *_matrix(upstream), *_matrix(x), weight.data_ptr(), rstd.data_ptr(), *_matrix(out), *x.shape, accumulate
+        )
+
+    def rotate(self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False) -> None:
+        """See `Kernels`."""
+        rows, columns = x.shape
+        tables = (positions.data_ptr(), rotary.cosine.data_ptr(), rotary.sine.data_ptr())
+        self._library.rotate(*_matrix(x), columns // size, size, *tables, rows, -1.0 if backward else 1.0)
+
+    def swiglu(self, gate_up: Tensor, *, out: Tensor) -> None:
+        """See `Kernels`."""
+        self._library.swiglu(*_matrix(gate_up), *_matrix(out), *out.shape)
+
+    def swiglu_backward(self, upstream: Tensor, gate_up: Tensor, *, out: Tensor) -> None:
+        """See `Kernels`."""
+        self._library.swiglu_backward(*_matrix(upstream), *_matrix(gate_up), *_matrix(out), *upstream.shape)
+
+    def dropout(self, x: Tensor, dropout: Dropout, *, out: Tensor, accumulate: bool = False) -> None:
+        """See `Kernels`."""
+        mask = (dropout.seed, dropout.threshold, dropout.scale)
+        self._library.dropout(
+            *_matrix(x), *_matrix(out), dropout.keys.data_ptr(), *x.shape, *mask, accumulate
+        )
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor, *, gradient: bool) -> Tensor:
+        """See `Kernels`."""
+        losses = torch.empty(len(targets))
+        self._library.cross_entropy(
+            *_matrix(logits), targets.data_ptr(), losses.data_ptr(), *logits.shape, gradient
+        )
+        return losses
+
+    def attention(self, qkv: Tensor, documents: Documents, heads: Heads, *, out: Tensor) -> Tensor:
+        """See `Kernels`."""
+        norms = torch.empty(len(qkv), heads.num_query)
+        where = _layout(documents, heads)
+        self._library.attention(*_matrix(qkv), *where, *_matrix(out), norms.data_ptr())
+        return norms
+
+    def attention_backward(
+        self, upstream: Tensor, qkv: Tensor, statistics: Tensor, documents: Documents, heads: Heads, *, out: Tensor
+    ) -> None:
+        """See `Kernels`."""
+        shared = torch.empty(len(documents.starts), 2, documents.prefix, heads.key_columns)
+        self._library.attention_backward(
+            *_matrix(qkv),
+            *_matrix(upstream),
+            statistics.data_ptr(),
+            *_layout(documents, heads),
+            shared.data_ptr(),
+            *_matrix(out),
+        )
+
+
+def _matrix(x: Tensor) -> tuple[int, int]:
+    return x.data_ptr(), x.stride(0)
+
+
+def _layout(documents: Documents, heads: Heads) -> tuple[int | float, ...]:
+    spans = (documents.starts.data_ptr(), documents.lengths.data_ptr(), len(documents.starts), documents.prefix)
+    return (*spans, *heads)

@@ -1,0 +1,72 @@
+"""Loss and gradients of one micro-batch: the part of the engine that takes all of the time, and is replaceable."""
+
+from typing import Protocol
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from llmfinetune_trainer.engine.batches import MicroBatch
+from llmfinetune_trainer.engine.loss import Head, cross_entropy_sum
+from llmfinetune_trainer.model.load import head_of
+from llmfinetune_trainer.model.lora import Adapters
+
+
+class GradientComputer(Protocol):
+    """Computes micro-batches. What it adds to `Adapters.gradient` is the sum over micro-batches of one step."""
+
+    def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
+        """Adds the gradient of `scale` times the loss to the adapters' flat gradient.
+
+        Returns:
+            The unscaled loss, summed over the supervised positions, in nats.
+        """
+
+    def loss_sum(self, batch: MicroBatch) -> float:
+        """The loss without a gradient and without dropout, summed over the supervised positions."""
+
+
+class GeneralGradients:
+    """The path for every architecture: transformers' forward, peft's layers, autograd's backward."""
+
+    def __init__(self, model: PeftModel, adapters: Adapters) -> None:
+        causal = model.get_base_model()
+        self._decoder = causal.base_model
+        self._head: Head = head_of(causal)
+        self._adapters = adapters
+        self._dropouts = [module for name, module in model.named_modules() if ".lora_dropout." in name]
+
+    def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
+        """See `GradientComputer`."""
+        self._set_dropout(dropout_seed)
+        loss = self._loss(batch)
+        if loss.requires_grad:
+            (loss * scale).backward()  # type: ignore[no-untyped-call]
+            self._adapters.collect_gradients()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def loss_sum(self, batch: MicroBatch) -> float:
+        """See `GradientComputer`."""
+        self._set_dropout(None)
+        return float(self._loss(batch))
+
+    def _loss(self, batch: MicroBatch) -> Tensor:
+        return cross_entropy_sum(self.hidden(batch)[batch.rows], self._head, batch.targets)
+
+    def hidden(self, batch: MicroBatch) -> Tensor:
+        """Last hidden states of a micro-batch, [tokens, hidden]."""
+        output = self._decoder(
+            input_ids=batch.input_ids,
+            position_ids=batch.position_ids,
+            document_groups=batch.document_groups,
+            use_cache=False,
+        )
+        states: Tensor = output.last_hidden_state[0]
+        return states
+
+    def _set_dropout(self, seed: int | None) -> None:
+        for module in self._dropouts:
+            module.train(seed is not None)
+        if seed is not None and self._dropouts:
+            torch.manual_seed(seed)

@@ -1,0 +1,101 @@
+"""Everything that changes while training: what a checkpoint holds, the same on every rank."""
+
+import threading
+from typing import Any
+
+from llmfinetune_trainer.checkpoint.store import Checkpoint
+from llmfinetune_trainer.engine.history import LossHistory
+from llmfinetune_trainer.engine.optimizer import FlatAdamW
+from llmfinetune_trainer.errors import user_error
+from llmfinetune_trainer.model.lora import Adapters
+
+LOSS_WINDOW = 10
+"""Steps over which the reported training loss is averaged."""
+
+
+class TrainingState:
+    """Adapters, optimizer and position of a run.
+
+    There is no state of a random generator: the order of samples and every dropout seed are functions of the
+    configured seed and the position. `lock` is held while a step changes the state, so that a copy is never torn.
+    """
+
+    def __init__(self, adapters: Adapters, optimizer: FlatAdamW, *, config_digest: str) -> None:
+        self.adapters = adapters
+        self.optimizer = optimizer
+        self.config_digest = config_digest
+        self.step = 0
+        self.cursor = 0
+        self.recent_losses: list[float] = []
+        self.history = LossHistory()
+        self.eval_loss: float | None = None
+        self.eval_loss_before: float | None = None
+        self.lock = threading.RLock()
+
+    @property
+    def loss(self) -> float | None:
+        """Mean training loss of the last steps."""
+        return sum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
+
+    def advance(self, *, num_samples: int, loss: float) -> None:
+        """Counts one finished step."""
+        self.step += 1
+        self.cursor += num_samples
+        self.recent_losses = [*self.recent_losses, loss][-LOSS_WINDOW:]
+        self.history.add(self.step, loss)
+
+    def checkpoint(self) -> Checkpoint:
+        """A copy of the state."""
+        with self.lock:
+            first, second = (
+                self.adapters.views_of(moment) for moment in (self.optimizer.first, self.optimizer.second)
+            )
+            return Checkpoint(
+                step=self.step,
+                tensors={
+                    "adapter": self.adapters.state(),
+                    "optimizer_first": {name: view.clone() for name, view in first.items()},
+                    "optimizer_second": {name: view.clone() for name, view in second.items()},
+                },
+                state=self._values(),
+            )
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "configDigest": self.config_digest,
+            "cursor": self.cursor,
+            "updates": self.optimizer.num_updates,
+            "recentLosses": self.recent_losses,
+            "history": self.history.to_json(),
+            "evalLoss": self.eval_loss,
+            "evalLossBefore": self.eval_loss_before,
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes over a checkpoint.
+
+        Raises:
+            RunError: it belongs to another configuration.
+        """
+        values = checkpoint.state
+        if values["configDigest"] != self.config_digest:
+            raise user_error(
+                "CheckpointOfAnotherRun",
+                f"the checkpoint of step {checkpoint.step} was written with another model, data set or training setting",
+                hint="use another workspace or name for the changed fine-tune, or remove its checkpoints directory",
+            )
+        self._restore_tensors(checkpoint)
+        self.step, self.cursor = checkpoint.step, values["cursor"]
+        self.recent_losses = list(values["recentLosses"])
+        self.history = LossHistory.from_json(values["history"])
+        self.eval_loss, self.eval_loss_before = values["evalLoss"], values["evalLossBefore"]
+
+    def _restore_tensors(self, checkpoint: Checkpoint) -> None:
+        self.adapters.load(checkpoint.tensors["adapter"])
+        self.optimizer.num_updates = checkpoint.state["updates"]
+        for moment, name in (
+            (self.optimizer.first, "optimizer_first"),
+            (self.optimizer.second, "optimizer_second"),
+        ):
+            for key, view in self.adapters.views_of(moment).items():
+                view.copy_(checkpoint.tensors[name][key])

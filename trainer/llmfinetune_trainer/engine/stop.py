@@ -1,0 +1,80 @@
+"""Being told to stop: SIGTERM from Kubernetes or torchrun, SIGINT from a terminal."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
+
+from llmfinetune_trainer.config import exit_codes
+from llmfinetune_trainer.errors import RunError, run_error
+
+GRACE_SECONDS = 8.0
+"""How long the computation may take to notice. Twice that stays below the 30 s after which torchrun kills."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignal:
+    """Notices signals in a thread of its own, even while the main thread waits inside of a collective.
+
+    Python runs signal handlers in the main thread only, which may be blocked in C++ until a dead peer times out; the
+    wake-up descriptor is written in any case. If the main thread has not left after `grace` seconds, `on_overdue`
+    runs in this thread, and the process ends.
+    """
+
+    def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
+        self.on_overdue: Callable[[], None] = lambda: None
+        self._grace = grace
+        self._requested = threading.Event()
+        self._left = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+
+    def __enter__(self) -> Self:
+        signal.set_wakeup_fd(self._writer.fileno())
+        for number in SIGNALS:
+            signal.signal(number, _noted)
+        threading.Thread(target=self._watch, name="stop-signal", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._requested.is_set()
+
+    def check(self) -> None:
+        """Raises:
+        RunError: a signal has come.
+        """
+        if self.requested:
+            raise preempted()
+
+    def _watch(self) -> None:
+        self._reader.recv(1)
+        self._requested.set()
+        if not self._left.wait(self._grace):
+            self.on_overdue()
+            os._exit(exit_codes.PREEMPTED)
+
+
+def preempted() -> RunError:
+    """The error that a stop ends with."""
+    return run_error(
+        "Preempted",
+        "Stopped",
+        "told to stop; the state of the last finished step is saved",
+        hint="training goes on from there when it is started again",
+        retryable=True,
+        exit_code=exit_codes.PREEMPTED,
+    )
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """The wake-up descriptor has told the thread already."""

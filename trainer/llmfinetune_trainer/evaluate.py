@@ -1,0 +1,31 @@
+"""Loss on held-out samples: the exact mean per supervised token, shared over the ranks."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from llmfinetune_trainer.data.packing import balanced_shares, sample_costs
+from llmfinetune_trainer.engine.batches import TOKEN_BUDGET, Samples, micro_batch, packed
+from llmfinetune_trainer.engine.distributed import Ranks
+from llmfinetune_trainer.engine.gradients import GradientComputer
+
+
+def evaluate(
+    samples: Samples, computer: GradientComputer, ranks: Ranks, *, check_stop: Callable[[], None]
+) -> float | None:
+    """Mean cross-entropy per supervised token, in nats, the same on every rank; None where nothing is held out."""
+    if samples.num_samples == 0:
+        return None
+    share = balanced_shares(sample_costs(samples.lengths), ranks.world_size)[ranks.rank]
+    total = torch.zeros(1, dtype=torch.float64)
+    for positions in packed(samples.lengths[share], budget=TOKEN_BUDGET):
+        check_stop()
+        total += computer.loss_sum(micro_batch(samples, [share[position] for position in positions]))
+    ranks.sum(total)
+    return float(total) / int(samples.supervised.sum())
+
+
+def perplexity(loss: float) -> float:
+    """exp of a mean loss, infinite where it does not fit."""
+    return math.exp(loss) if loss < 700.0 else math.inf

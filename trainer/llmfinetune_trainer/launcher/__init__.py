@@ -1,0 +1,1 @@
+"""The pod's first process and torchrun's agent below it: signals, exit codes, threads, termination message."""

@@ -1,0 +1,86 @@
+"""The pod's first process: starts torchrun's agent, forwards signals, reaps orphans, ends with the right code.
+
+It imports no torch: it stays small, starts at once, and cannot be what dies when memory runs out.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from llmfinetune_trainer.launcher import cgroups
+from llmfinetune_trainer.launcher.ending import Ended, ending
+from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, read_outcome, write_outcome
+
+AGENT = "llmfinetune_trainer.launcher.agent"
+
+log = logging.getLogger(__name__)
+
+
+def launch(arguments: Sequence[str], *, environment: Mapping[str, str], termination_log: Path | None) -> int:
+    """Runs the agent to its end and returns the pod's exit code."""
+    with tempfile.TemporaryDirectory(prefix="llmfinetune-") as directory:
+        outcome_file = Path(directory) / "outcome.json"
+        child_environment = {**agent_environment(environment), ENV_OUTCOME: str(outcome_file)}
+        code, told_to_stop = supervise(
+            [sys.executable, "-m", AGENT, *arguments], environment=child_environment
+        )
+        ended = Ended(
+            agent_code=code,
+            told_to_stop=told_to_stop,
+            num_oom_kills=cgroups.num_oom_kills(cgroups.read_file),
+            outcome=read_outcome(outcome_file),
+        )
+    exit_code, message = ending(ended, attempt=attempt_of(environment))
+    log.info("agent ended with %d, pod ends with %d", code, exit_code)
+    if termination_log is not None:
+        write_outcome(termination_log, message)
+    return exit_code
+
+
+def agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The agent's environment: threads by the container's limit, and a rendezvous that survives rescaling."""
+    limit = cgroups.cpu_limit(cgroups.read_file)
+    defaults = {
+        "OMP_NUM_THREADS": str(cgroups.num_threads(limit=limit, num_usable=len(os.sched_getaffinity(0)))),
+        # With the store of the first round kept, a rescaled group waits for an address that is gone.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return {**defaults, **environment}
+
+
+def supervise(command: Sequence[str], *, environment: Mapping[str, str]) -> tuple[int, bool]:
+    """Runs a command, forwards SIGTERM and SIGINT as SIGTERM, and reaps every orphan that ends meanwhile.
+
+    Returns:
+        The command's code, negative for a signal, and whether this process was told to stop.
+    """
+    child = subprocess.Popen(list(command), env=dict(environment))
+    told_to_stop = False
+
+    def forward(_number: int, _frame: FrameType | None) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
+        # not child.send_signal: it would reap the child behind the back of the loop below
+        os.kill(child.pid, signal.SIGTERM)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        child.returncode = _reap_until(child.pid)
+        return child.returncode, told_to_stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _reap_until(pid: int) -> int:
+    while True:
+        ended, status = os.wait()
+        if ended == pid:
+            return os.waitstatus_to_exitcode(status)

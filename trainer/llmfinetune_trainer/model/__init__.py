@@ -1,0 +1,1 @@
+"""The model: loading its frozen base, attaching adapters, attention over packed documents."""

@@ -1,0 +1,66 @@
+"""Loads the frozen base model from the volume, in the precision of the computation, with packed attention."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from llmfinetune_trainer.engine.loss import Head
+from llmfinetune_trainer.errors import user_error
+from llmfinetune_trainer.model import attention
+
+
+def load_base(path: Path, *, dtype: torch.dtype) -> PreTrainedModel:
+    """Loads a causal language model for training, and freezes it.
+
+    Args:
+        path: directory with `config.json` and safetensors weights.
+        dtype: type of the weights and of the computation.
+
+    Raises:
+        RunError: the architecture does not let its attention be replaced.
+    """
+    attention.register()
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        path, dtype=dtype, attn_implementation=attention.NAME, local_files_only=True
+    )
+    require_packed_attention(model)
+    # Only the adapters learn, and the dropout of a frozen base would be noise that no result depends on.
+    return model.requires_grad_(False).eval()
+
+
+def require_packed_attention(model: PreTrainedModel) -> None:
+    """Refuses architectures that would let packed documents see each other.
+
+    Raises:
+        RunError: the model does not use transformers' attention registry.
+    """
+    if not model._supports_attention_backend:
+        raise user_error(
+            "ArchitectureNotSupported",
+            f"model architecture {type(model).__name__} computes its attention in a way that cannot be replaced",
+            hint="choose a decoder whose transformers implementation supports attention backends, "
+            "for example Llama, Qwen, Mistral, Gemma, Phi, GPT-2 or SmolLM",
+        )
+
+
+def head_of(model: PreTrainedModel) -> Head:
+    """The model's output layer, with what the architecture does to its logits."""
+    layer = model.get_output_embeddings()
+    return Head(
+        weight=layer.weight, bias=getattr(layer, "bias", None), transform=_logit_transform(model.config)
+    )
+
+
+def _logit_transform(config: Any) -> Callable[[Tensor], Tensor] | None:
+    """What a configuration says about logits: a soft cap (Gemma), a factor (Cohere) or a divisor (Granite)."""
+    if cap := getattr(config, "final_logit_softcapping", None):
+        return lambda logits: torch.tanh(logits / cap) * cap
+    if (factor := getattr(config, "logit_scale", None)) is not None:
+        return lambda logits: logits * factor
+    if (divisor := getattr(config, "logits_scaling", None)) is not None:
+        return lambda logits: logits / divisor
+    return None
