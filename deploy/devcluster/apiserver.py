@@ -1,8 +1,8 @@
 """A real API server for tests: etcd, kube-apiserver and, on wish, kube-controller-manager.
 
 It has no nodes, so nothing runs on it, but schema validation, CEL rules, defaulting, server-side apply,
-RBAC, tokens and (with the controller manager) garbage collection and namespaces are the real ones. Several run side by
-side, each in a folder and on ports of its own, and all of it ends with the process that started it.
+RBAC, tokens and (with the controller manager) garbage collection and namespaces are the real ones. Several
+run side by side, each in a folder and on ports of its own, and all ends with the process that started it.
 
     with ApiServer() as server:
         use(server.kubeconfig)
@@ -117,7 +117,9 @@ class ApiServer:
         self._start_apiserver()
         if self._with_controller_manager:
             binary = self._builder.path(KUBE_CONTROLLER_MANAGER)
-            self._run("kube-controller-manager", controller_manager_command(binary, self._plane, self.kubeconfig))
+            self._run(
+                "kube-controller-manager", controller_manager_command(binary, self._plane, self.kubeconfig)
+            )
             self._wait("the default service account", "/api/v1/namespaces/default/serviceaccounts/default")
 
     def _start_apiserver(self) -> None:

@@ -49,19 +49,27 @@ def _command(commands: "Commands", name: str, text: str, *, provider: bool = Tru
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     if provider:
         choices = ("auto", "kubeconfig", "kind", "embedded")
-        command.add_argument("--provider", choices=choices, default="auto", help="which cluster (default: auto)")
+        command.add_argument(
+            "--provider", choices=choices, default="auto", help="which cluster (default: auto)"
+        )
     return command
 
 
 def _cluster_commands(commands: "Commands") -> None:
     up = _command(commands, "up", "bring the cluster up, with training-operator in it")
-    up.add_argument("--with", dest="extras", action="append", choices=("kwok",), default=[], help="simulated nodes")
+    up.add_argument(
+        "--with", dest="extras", action="append", choices=("kwok",), default=[], help="simulated nodes"
+    )
     down = _command(commands, "down", "end the cluster and undo what it changed on this machine")
-    down.add_argument("--keep-data", action="store_true", help="keep objects, volumes and images for the next up")
+    down.add_argument(
+        "--keep-data", action="store_true", help="keep objects, volumes and images for the next up"
+    )
     status = _command(commands, "status", "say what runs; exit code 5 when nothing does")
     status.add_argument("--output", choices=("text", "json"), default="text")
     _command(commands, "kubeconfig", "print the path of the cluster's kubeconfig")
-    restart = _command(commands, "restart", "end one program of the embedded cluster and start it again", provider=False)
+    restart = _command(
+        commands, "restart", "end one program of the embedded cluster and start it again", provider=False
+    )
     restart.add_argument("component", help="for example kube-apiserver")
     logs = _command(commands, "logs", "print a program's log", provider=False)
     logs.add_argument("component", help="for example kubelet")
@@ -77,8 +85,12 @@ def _image_commands(commands: "Commands") -> None:
 
 def _other_commands(commands: "Commands") -> None:
     build = _command(commands, "build", "build programs into the cache without starting them", provider=False)
-    build.add_argument("components", nargs="+", metavar="COMPONENT", help="a program, or control-plane, cluster, all")
-    server = _command(commands, "apiserver", "serve only the API until interrupted, for tests", provider=False)
+    build.add_argument(
+        "components", nargs="+", metavar="COMPONENT", help="a program, or control-plane, cluster, all"
+    )
+    server = _command(
+        commands, "apiserver", "serve only the API until interrupted, for tests", provider=False
+    )
     server.add_argument("--without-controller-manager", action="store_true")
     doctor = _command(commands, "doctor", "say what this machine has and lacks", provider=False)
     doctor.add_argument("--output", choices=("text", "json"), default="text")

@@ -66,7 +66,9 @@ def etcd_command(etcd: Path, plane: ControlPlane) -> list[str | Path]:
     ]
 
 
-def apiserver_command(binary: Path, plane: ControlPlane, serving: KeyPair, kubelet: KeyPair) -> list[str | Path]:
+def apiserver_command(
+    binary: Path, plane: ControlPlane, serving: KeyPair, kubelet: KeyPair
+) -> list[str | Path]:
     """Return the command of kube-apiserver: RBAC, node authorization, token requests and reviews."""
     authority, key = plane.authority.certificate, plane.authority.service_account_key()
     on_loopback = plane.address.startswith("127.")

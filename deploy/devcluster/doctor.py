@@ -56,7 +56,9 @@ def findings(layout: Layout) -> Iterator[Finding]:
     folder = nearest_existing(layout.cache)
     free = shutil.disk_usage(folder).free / GIGABYTE
     enough = free >= MINIMUM_DISK_GB or not GoBuilder(layout).missing(CLUSTER)
-    yield Finding("disk", enough, f"{free:.0f} GB free at {folder}, a cold start with both images takes < 35 GB")
+    yield Finding(
+        "disk", enough, f"{free:.0f} GB free at {folder}, a cold start with both images takes < 35 GB"
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
     yield Finding("memory", memory >= MINIMUM_MEMORY_GB, f"{memory:.0f} GB")
     yield Finding("Docker (not needed)", True, "a daemon answers" if docker_answers() else "no daemon")

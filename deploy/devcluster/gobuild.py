@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ class GoBuilder:
         check_go()
         with exclusive(self.layout.cache / "build.lock", "another build"):
             for component in self.missing(wanted):
-                about = f"building {component.name} {component.version}, about {component.cold_seconds} s cold"
+                about = (
+                    f"building {component.name} {component.version}, about {component.cold_seconds} s cold"
+                )
                 with progress.step(about):
                     self._build(component)
 
@@ -85,5 +88,5 @@ def check_go() -> None:
 
 def go_version(text: str) -> tuple[int, int]:
     """Return major and minor of a version such as `go1.26.8`."""
-    major, minor, *_ = text.removeprefix("go").split("-")[0].split(".") + ["0"]
-    return int(major), int("".join(filter(str.isdigit, minor)) or 0)
+    found = re.match(r"(?:go)?(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,4 +1,4 @@
-"""Simulated nodes for load tests: KWOK keeps them ready and lets their pods run and end without containers."""
+"""Simulated nodes for load tests: KWOK keeps them ready and plays their pods' lives without containers."""
 
 from typing import Any
 

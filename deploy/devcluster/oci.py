@@ -18,7 +18,9 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 NAME_ANNOTATION = "io.containerd.image.name"
 
 
-def write_archive(target: Path, name: str, files: Mapping[str, Path], entrypoint: Sequence[str], user: str) -> Path:
+def write_archive(
+    target: Path, name: str, files: Mapping[str, Path], entrypoint: Sequence[str], user: str
+) -> Path:
     """Write an image of executable files, named as containerd will know it."""
     uncompressed = layer_of(files)
     compressed = gzip.compress(uncompressed, compresslevel=1, mtime=0)

@@ -46,7 +46,12 @@ class Authority:
             *("req", "-x509", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
             *("-keyout", self.key, "-out", self.certificate, "-days", DAYS),
             *("-subj", "/CN=llmfinetune-dev-cluster"),
-            *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+            *(
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ),
         )
 
     def issue(self, file_name: str, subject: str, names: Sequence[str] = ()) -> KeyPair:

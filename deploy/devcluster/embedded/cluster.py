@@ -122,7 +122,9 @@ class EmbeddedCluster:
         self.kubectl.apply(base_objects())
         for service in self.services.node():
             self.run_service(service)
-        wait_until("the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=self._log_hint("kubelet"))
+        wait_until(
+            "the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=self._log_hint("kubelet")
+        )
 
     def _node_is_ready(self) -> bool:
         query = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"

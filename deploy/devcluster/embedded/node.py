@@ -65,7 +65,9 @@ def containerd_command(binary: Path, settings: EmbeddedSettings, cni_plugins: Pa
 
 def kubelet_command(binary: Path, settings: EmbeddedSettings, serving: KeyPair) -> list[str | Path]:
     """Write the kubelet's configuration and return its command."""
-    path = _write(settings.state / "kubelet.json", json.dumps(kubelet_configuration(settings, serving), indent=1))
+    path = _write(
+        settings.state / "kubelet.json", json.dumps(kubelet_configuration(settings, serving), indent=1)
+    )
     return [
         binary,
         f"--config={path}",

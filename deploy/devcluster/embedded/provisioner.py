@@ -1,7 +1,7 @@
 """Gives claims of the default storage class a folder on the node, as a `local` volume.
 
-Unlike the host-path provisioner that Kubernetes carries, a `local` volume honours `fsGroup`, so that pods without
-root can write to it exactly as they can to a disk of a cloud. Runs as a process of its own:
+Unlike a host path, which is what Kubernetes' own provisioner offers, a `local` volume honours `fsGroup`, so
+that pods without root can write to it exactly as they can to a disk of a cloud. Runs as a process of its own:
 `python3 -m devcluster.embedded.provisioner STATE NODE`.
 """
 
@@ -66,12 +66,9 @@ def volume_for(claim: Object, path: Path, node: str) -> Object:
 def wants_volume(claim: Object, classes: set[str]) -> bool:
     """Say whether a claim waits for a volume of one of our classes."""
     spec = claim["spec"]
-    return (
-        spec.get("storageClassName") in classes
-        and not spec.get("volumeName")
-        and claim.get("status", {}).get("phase") == "Pending"
-        and "deletionTimestamp" not in claim["metadata"]
-    )
+    is_pending = bool(claim.get("status", {}).get("phase") == "Pending")
+    is_unbound = not (spec.get("volumeName") or claim["metadata"].get("deletionTimestamp"))
+    return is_pending and is_unbound and str(spec.get("storageClassName")) in classes
 
 
 def is_left_over(volume: Object) -> bool:
@@ -126,7 +123,9 @@ def main(state: str, node: str) -> None:
     settings = EmbeddedSettings(layout=Layout(cache=Path(), state=Path(state)))
     pki = settings.plane.authority.folder
     client = ApiClient(
-        settings.plane.url, settings.plane.authority.certificate, KeyPair(pki / "admin.crt", pki / "admin.key")
+        settings.plane.url,
+        settings.plane.authority.certificate,
+        KeyPair(pki / "admin.crt", pki / "admin.key"),
     )
     provisioner = Provisioner(client, settings.volumes, node)
     while True:

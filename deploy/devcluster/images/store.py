@@ -1,7 +1,7 @@
 """Reads an image from the builder's storage on disk: its description and the folders of its layers.
 
-The format is that of containers/storage with the overlay driver: a folder `diff` a layer, holding exactly what the
-kernel's overlay file system expects of a lower folder.
+The format is that of containers/storage with the overlay driver: a folder `diff` a layer, holding exactly
+what the kernel's overlay file system expects of a lower folder.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Moves an image from the builder's storage to the embedded node: only the layers that the node lacks.
 
-Builder and node keep layers in the same form, a folder for the kernel's overlay file system, and neither ever changes
-one. So nothing is packed, compressed or copied: the node's layer is made of hard links to the builder's files, which
-takes seconds for gigabytes and no room. Where the two lie on different file systems, the files are copied.
+Builder and node keep layers in the same form, a folder for the kernel's overlay file system, and neither
+ever changes one. So nothing is packed, compressed or copied: the node's layer is made of hard links to the
+builder's files, which takes seconds for gigabytes and no room. Across file systems, files are copied.
 """
 
 import io

@@ -24,7 +24,9 @@ class Status:
 class Provider(Protocol):
     """A way to have a cluster."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
 
     def up(self, *, with_kwok: bool) -> None:
         """Bring the cluster up with training-operator in it, from whatever state it is in."""
@@ -56,7 +58,9 @@ def status_of(provider: Provider) -> Status:
     ready = "{range .items[*]}{.status.conditions[?(@.type=='Ready')].status}{'\\n'}{end}"
     nodes = kubectl.attempt("get", "nodes", f"-o=jsonpath={ready}").stdout.split()
     available = "{.status.availableReplicas}"
-    operator = kubectl.attempt("-n", "kubeflow", "get", "deploy/training-operator", f"-o=jsonpath={available}")
+    operator = kubectl.attempt(
+        "-n", "kubeflow", "get", "deploy/training-operator", f"-o=jsonpath={available}"
+    )
     return Status(
         provider=provider.name,
         running=True,

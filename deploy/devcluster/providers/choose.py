@@ -1,7 +1,7 @@
 """Decides which provider a command takes, and says why.
 
-A cluster that an earlier `up` of ours made wins, so that `status` and `down` address what `up` addressed. Our own
-kubeconfig is never mistaken for a cluster of the user's, wherever KUBECONFIG points.
+A cluster that an earlier `up` of ours made wins, so that `status` and `down` address what `up` addressed. Our
+own kubeconfig is never mistaken for a cluster of the user's, wherever KUBECONFIG points.
 """
 
 import json
@@ -50,7 +50,9 @@ def choose(wanted: str, machine: Machine) -> Choice:
     forced = machine.environment.get(VARIABLE, "")
     if forced and forced != "auto":
         if forced not in NAMES:
-            raise DevClusterError(f"{VARIABLE}={forced} names no provider", hint=f"one of: {', '.join(NAMES)}")
+            raise DevClusterError(
+                f"{VARIABLE}={forced} names no provider", hint=f"one of: {', '.join(NAMES)}"
+            )
         return Choice(forced, f"{VARIABLE} is set")
     if recorded := machine.recorded():
         return Choice(recorded, "its cluster was brought up before")

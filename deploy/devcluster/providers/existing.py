@@ -24,7 +24,8 @@ class KubeconfigProvider:
         """Check that the cluster answers, and install training-operator only where it is missing."""
         if with_kwok:
             raise DevClusterError(
-                "KWOK is not installed into a cluster of yours", hint="use --provider embedded for simulated nodes"
+                "KWOK is not installed into a cluster of yours",
+                hint="use --provider embedded for simulated nodes",
             )
         if not self.is_running():
             raise NotRunningError(

@@ -39,7 +39,9 @@ class KindProvider:
     def up(self, *, with_kwok: bool) -> None:
         """Create the cluster unless it is there, and install training-operator."""
         if with_kwok:
-            raise DevClusterError("KWOK comes with the embedded provider only", hint="--provider embedded --with kwok")
+            raise DevClusterError(
+                "KWOK comes with the embedded provider only", hint="--provider embedded --with kwok"
+            )
         find_tool("kind", hint=KIND_HINT)
         progress = Progress(2)
         with progress.step("creating the kind cluster"):
