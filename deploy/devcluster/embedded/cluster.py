@@ -59,7 +59,7 @@ class EmbeddedCluster:
         require_root()
         missing = self.builder.missing(CLUSTER)
         require_free(self.settings.layout.cache, COLD_BUILD_GB if missing else RUN_GB)
-        progress = Progress(len(missing) + 4)
+        progress = Progress(len(missing) + 3)
         ensure_packages(NODE)
         self.builder.ensure(CLUSTER, progress)
         with progress.step("starting the control plane"):

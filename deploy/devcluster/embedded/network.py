@@ -18,6 +18,9 @@ HOST_SETTINGS = (
     "kernel/panic_on_oops",
 )
 WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
+NETWORK = "llmfinetune"
+PLUGIN_NOTES = Path("/var/lib/cni/results")
+"""Where the network plugins' library keeps its results; the place is fixed."""
 KERNEL_SETTINGS = Path("/proc/sys")
 
 
@@ -55,8 +58,10 @@ def bridge_exists(settings: EmbeddedSettings) -> bool:
 
 
 def forget_pod_addresses(settings: EmbeddedSettings) -> None:
-    """Free the addresses of pods that are no more."""
+    """Free the addresses of pods that are no more, and drop what the plugins noted about them."""
     shutil.rmtree(settings.state / "pod-addresses", ignore_errors=True)
+    for note in PLUGIN_NOTES.glob(f"{NETWORK}-*"):
+        note.unlink()
 
 
 class Rule:
@@ -112,7 +117,7 @@ def write_cni_configuration(settings: EmbeddedSettings) -> Path:
         },
     }
     plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
-    document = {"cniVersion": "0.4.0", "name": "llmfinetune", "plugins": plugins}
+    document = {"cniVersion": "0.4.0", "name": NETWORK, "plugins": plugins}
     path = folder / "10-bridge.conflist"
     path.write_text(json.dumps(document, indent=1))
     return path

@@ -73,11 +73,9 @@ def wants_volume(claim: Object, classes: set[str]) -> bool:
 
 def is_left_over(volume: Object) -> bool:
     """Say whether a volume of ours has lost its claim and is to be deleted."""
-    return (
-        volume["metadata"].get("annotations", {}).get(PROVISIONED_BY) == NAME
-        and volume.get("status", {}).get("phase") == "Released"
-        and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
-    )
+    provisioned_by = volume["metadata"].get("annotations", {}).get(PROVISIONED_BY)
+    phase, policy = volume.get("status", {}).get("phase"), volume["spec"].get("persistentVolumeReclaimPolicy")
+    return (provisioned_by, phase, policy) == (NAME, "Released", "Delete")
 
 
 class Provisioner:
