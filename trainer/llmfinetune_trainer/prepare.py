@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from llmfinetune_trainer.atomic import TEMPORARY_PREFIX, atomic_directory, remove_incomplete, write_atomically
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.run import RunConfig
-from llmfinetune_trainer.data.build import build, open_examples
+from llmfinetune_trainer.data.build import build, check_examples, open_examples
 from llmfinetune_trainer.data.prepared import (
     FORMAT_VERSION,
     MANIFEST,
@@ -115,7 +115,9 @@ def _made(config: RunConfig, context: FetchContext) -> Prepared:
         remove_incomplete(directory)
     sources = identities(config, context)  # before reading, so that a change while reading is seen next time
     data = fetch_data(config.dataset, context)
-    next(open_examples(data.paths, config.dataset).items)
+    examples = open_examples(data.paths, config.dataset)
+    num_rows = check_examples(examples, train_on_inputs=config.dataset.train_on_inputs)
+    context.progress(f"read {num_rows} rows of format {examples.format_name}")
     model = _local_model(config, context)
     key = _key(config, data, model)
     target = layout.prepared / key

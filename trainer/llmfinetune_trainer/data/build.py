@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from llmfinetune_trainer.config.messages import DatasetFacts
 from llmfinetune_trainer.config.run import DatasetConfig, RunConfig
-from llmfinetune_trainer.data.encode import Encoded, encode
-from llmfinetune_trainer.data.formats import Example, detect_format, to_example
+from llmfinetune_trainer.data.encode import NO_ANSWER, Encoded, encode
+from llmfinetune_trainer.data.formats import Example, detect_format, has_answer, to_example
 from llmfinetune_trainer.data.readers import Row, read_rows
 from llmfinetune_trainer.data.templates import PrefixError, RenderChat, Rendered, render, resolve_template
 from llmfinetune_trainer.data.tokenizer import chat_renderer
@@ -43,6 +43,22 @@ def open_examples(files: Iterable[Path], dataset: DatasetConfig) -> Examples:
     name = dataset.format if dataset.format != "auto" else detect_format(first.values, dataset.columns)
     converted = ((row.place, to_example(name, row, dataset.columns)) for row in chain[Row]([first], rows))
     return Examples(name, converted)
+
+
+def check_examples(examples: Examples, *, train_on_inputs: bool) -> int:
+    """Reads every row before anything costly is fetched or computed; returns how many there are.
+
+    Raises:
+        RunError: a row does not fit the format, or no row has anything to learn.
+    """
+    num_rows, without_answer = 0, list[str]()
+    for place, example in examples.items:
+        num_rows += 1
+        if not (train_on_inputs or has_answer(example)):
+            without_answer.append(f"{place}: {NO_ANSWER}")
+    if len(without_answer) == num_rows:
+        raise _nothing_to_learn(without_answer)
+    return num_rows
 
 
 def build(
@@ -89,7 +105,7 @@ def _encoded(
     template = resolve_template(
         config.dataset.template, examples.format_name, has_chat_template=bool(tokenizer.chat_template)
     )
-    progress(f"rows have format {examples.format_name}, rendered with template {template}")
+    progress(f"rendering with template {template}")
     chat, done = chat_renderer(tokenizer), 0
     for batch in _batches(examples.items):
         rendered = [_rendered(place, example, template, chat, config.dataset) for place, example in batch]

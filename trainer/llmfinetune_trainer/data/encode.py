@@ -6,12 +6,14 @@ them. A token that reaches from prompt into answer is a target: it carries the a
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmfinetune_trainer.data.templates import Rendered
+
+NO_ANSWER: Final = "holds no answer to learn"
 
 
 class Sample(NamedTuple):
@@ -52,7 +54,7 @@ def encode(
     for rendered, ids, offsets in zip(batch, encoding["input_ids"], encoding["offset_mapping"], strict=True):
         sample = _sample(ids, _targets(offsets, rendered.spans))
         if sample is None:
-            yield Encoded((), why_skipped="holds no answer to learn")
+            yield Encoded((), why_skipped=NO_ANSWER)
         elif cut_into_several:
             yield Encoded(tuple(windows(_ended(sample, tokenizer.eos_token_id, special), max_length)))
         else:

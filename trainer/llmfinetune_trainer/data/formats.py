@@ -137,6 +137,15 @@ def to_example(name: str, row: Row, columns: Columns) -> Example:
     return chosen.convert(row, columns)
 
 
+def has_answer(example: Example) -> bool:
+    """Whether an example holds any text that is to be learned."""
+    match example:
+        case Instruction(output=text) | Completion(completion=text) | Document(text):
+            return bool(text)
+        case Conversation(messages):
+            return any(message.role == "assistant" and message.content for message in messages)
+
+
 def _text(row: Row, column: str, *, optional: bool = False) -> str:
     value = row.values.get(column)
     if isinstance(value, str):

@@ -66,7 +66,7 @@ def resolve_template(template: str, format_name: str, *, has_chat_template: bool
         raise user_error(
             "NoChatTemplate",
             f"the model's tokenizer has no chat template, which rows of format {format_name!r} need here",
-            hint="choose a chat model, or rows of format alpaca or completion with spec.dataset.template auto",
+            hint="take a chat model, or rows of format alpaca or completion with spec.dataset.template auto",
         )
     return template
 

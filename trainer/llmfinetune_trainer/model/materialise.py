@@ -66,6 +66,7 @@ def check_files(path: Path) -> None:
 def skeleton_directory(model: ModelFiles, scratch: Path) -> Path:
     """A directory with the model's config.json, to know its structure before the weights are there."""
     if model.path.is_dir():
+        _check_configuration(model.path)
         return model.path
     _check_gguf(model.path)
     _gguf_config(model.path).save_pretrained(scratch)
@@ -73,9 +74,8 @@ def skeleton_directory(model: ModelFiles, scratch: Path) -> Path:
 
 
 def _check_directory(path: Path) -> None:
+    _check_configuration(path)
     names = sorted(entry.name for entry in path.iterdir())
-    if "config.json" not in names:
-        raise _not_a_model(path, f"there is no config.json in it, but {', '.join(names[:20]) or 'nothing'}")
     if not any(name in names for name in _TOKENIZERS):
         raise model_access_error(
             "TokenizerMissing",
@@ -91,6 +91,12 @@ def _check_directory(path: Path) -> None:
             raise no_weights(names, where=f"{path}, whose index names {', '.join(missing)},")
     for name in weights:
         _check_safetensors(path / name)
+
+
+def _check_configuration(path: Path) -> None:
+    names = sorted(entry.name for entry in path.iterdir())
+    if "config.json" not in names:
+        raise _not_a_model(path, f"there is no config.json in it, but {', '.join(names[:20]) or 'nothing'}")
 
 
 def _check_safetensors(path: Path) -> None:

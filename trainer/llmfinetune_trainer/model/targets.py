@@ -36,8 +36,13 @@ def linear_layers(model: Any) -> list[str]:
 
 
 def layer_kinds(model: Any) -> dict[str, str]:
-    """Full name → class of every module, for messages."""
-    return {name: type(module).__name__ for name, module in model.named_modules() if name}
+    """Full name → what it is, of every module, for messages."""
+    head = model.get_output_embeddings()
+    return {
+        name: "the output layer, which stays frozen" if module is head else type(module).__name__
+        for name, module in model.named_modules()
+        if name
+    }
 
 
 def resolve_targets(linear: Sequence[str], targets: Sequence[str], *, others: Mapping[str, str]) -> list[str]:

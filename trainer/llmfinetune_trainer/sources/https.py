@@ -56,6 +56,7 @@ def _fetch(source: Source, target: Path, kind: Kind) -> str:
         with urllib.request.urlopen(source.name, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - https only
             return _copy(response, target, source)
     except urllib.error.HTTPError as error:
+        error.close()
         raise _refused(source, error, kind) from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):

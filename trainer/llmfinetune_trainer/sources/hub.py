@@ -1,13 +1,16 @@
 """Models and data sets of the Hugging Face hub, pinned to a commit."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.errors import RunError, network_error, user_error
 from llmfinetune_trainer.sources.context import FetchContext, Kind, access_error
+from llmfinetune_trainer.sources.digest import digest_json
 
 COMMIT: Final = re.compile(r"^[0-9a-f]{40}$")
 
@@ -36,6 +39,8 @@ def resolve(repository: str, revision: str, kind: Kind, context: FetchContext) -
         describe = api.model_info if kind == "model" else api.dataset_info
         info = describe(repository, revision=revision)
     names = tuple(sorted(sibling.rfilename for sibling in info.siblings or ()))
+    noted = json.dumps({"commit": info.sha, "files": names})
+    write_atomically(_record(repository, revision, kind, context), noted)
     return HubRevision(repository, kind, str(info.sha), names)
 
 
@@ -43,7 +48,9 @@ def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Pa
     """Downloads some files of a revision, continuing what was begun; returns the directory that holds
     them."""
     from huggingface_hub import snapshot_download  # takes half a second
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    disable_progress_bars()
     with _explained(found.repository, found.commit, found.kind, context):
         return Path(
             snapshot_download(
@@ -60,21 +67,18 @@ def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Pa
         )
 
 
-def _resolve_cached(repository: str, revision: str, kind: Kind, context: FetchContext) -> HubRevision:
-    from huggingface_hub import snapshot_download
+def _record(repository: str, revision: str, kind: Kind, context: FetchContext) -> Path:
+    """Where it is noted what a revision was resolved to, for runs that are offline."""
+    name = digest_json([kind, repository, revision])
+    return context.layout.cache / "revisions" / f"{name}.json"
 
-    with _explained(repository, revision, kind, context):
-        directory = Path(
-            snapshot_download(
-                repository,
-                repo_type=kind,
-                revision=revision,
-                cache_dir=context.layout.cache / "hub",
-                local_files_only=True,
-            )
-        )
-    names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
-    return HubRevision(repository, kind, directory.name, tuple(names))
+
+def _resolve_cached(repository: str, revision: str, kind: Kind, context: FetchContext) -> HubRevision:
+    try:
+        noted = json.loads(_record(repository, revision, kind, context).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise _not_cached(f"{kind} hf://{repository}", revision, kind, offline=True) from None
+    return HubRevision(repository, kind, noted["commit"], tuple(noted["files"]))
 
 
 def _literal(name: str) -> str:
