@@ -5,7 +5,7 @@ import re
 MASK = "[redacted]"
 
 _NAMES = "token|secret|password|passwd|api[-_]?key|authorization"
-_ASSIGNED = re.compile(rf"(?i)((?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]|bearer\b)[^\s\"',;]{{6,}}")
+_ASSIGNED = re.compile(rf"(?i)((?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]|bearer\b|<)[^\s\"',;]{{6,}}")
 _PATTERNS = (
     re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/=-]{6,}"),
@@ -16,7 +16,7 @@ _LONG = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,}={0,2}(?![A-Za-z0-9
 
 
 def redact(text: str) -> str:
-    """The text with tokens, keys, passwords and long encoded values replaced. Doing it twice changes nothing."""
+    """The text with tokens, keys, passwords and long encoded values replaced. Twice is as once."""
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     text = _ASSIGNED.sub(rf"\g<1>{MASK}", text)

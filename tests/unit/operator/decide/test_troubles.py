@@ -1,0 +1,264 @@
+"""What goes wrong on the way: each is told with its fix, heals by itself where it can, and fails where waiting cannot help."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from llmfinetune_operator.times import format_time
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World
+
+POD = "medical-prepare-x"
+
+
+def preparing(world: World, **status: Any) -> None:
+    world.settle()
+    world.bind()
+    world.pod(POD, PREPARE, "Pending", **status)
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+
+
+def unschedulable(world: World, message: str) -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    return {"conditions": [condition | {"lastTransitionTime": format_time(world.now)}]}
+
+
+def event(world: World, about: dict[str, Any], reason: str, message: str) -> None:
+    uid = about["metadata"]["uid"]
+    world.events.append({"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": "1"})
+
+
+def secret_missing(world: World) -> None:
+    preparing(world)
+    message = 'MountVolume.SetUp failed for volume "hf-token" : secret "hf-token" not found'
+    event(world, world.pods[POD], "FailedMount", message)
+
+
+def secret_key_missing(world: World) -> None:
+    preparing(world)
+    message = 'MountVolume.SetUp failed for volume "hf-token" : references non-existent secret key: token'
+    event(world, world.pods[POD], "FailedMount", message)
+
+
+def config_map_missing(world: World) -> None:
+    preparing(world)
+    message = 'MountVolume.SetUp failed for volume "source-config-map-0" : configmap "flashcards" not found'
+    event(world, world.pods[POD], "FailedMount", message)
+
+
+def image_pull(world: World) -> None:
+    preparing(world, **waiting("ImagePullBackOff", 'Back-off pulling image "trainer:1"'))
+
+
+def no_room(world: World) -> None:
+    preparing(world, **unschedulable(world, "0/1 nodes are available: 1 Insufficient memory."))
+    world.wait(world.settings.unschedulable_grace_seconds)
+
+
+def source_claim_missing(world: World) -> None:
+    preparing(world, **unschedulable(world, 'persistentvolumeclaim "models" not found'))
+
+
+def storage_class_missing(world: World) -> None:
+    world.settle()
+    message = 'storageclass.storage.k8s.io "fast" not found'
+    event(world, world.children[CLAIM], "ProvisioningFailed", message)
+
+
+HEALING: dict[str, tuple[Callable[[World], None], str, str]] = {
+    "Secret missing": (secret_missing, "SecretMissing", "kubectl create secret generic hf-token"),
+    "key of the Secret missing": (secret_key_missing, "SecretKeyMissing", "model.tokenSecretRef.key"),
+    "ConfigMap missing": (config_map_missing, "ConfigMapMissing", "source"),
+    "image cannot be pulled": (image_pull, "ImagePullFailed", "runtime.image"),
+    "no node has room": (no_room, "Unschedulable", "workers.resources.requests"),
+    "claim of a source missing": (source_claim_missing, "ClaimMissing", "source"),
+    "storage class missing": (storage_class_missing, "StorageClassMissing", "storage.storageClassName"),
+}
+
+
+@pytest.mark.parametrize(("arrange", "reason", "hint"), HEALING.values(), ids=HEALING.keys())
+def test_trouble_is_a_condition_with_its_fix_and_heals(
+    arrange: Callable[[World], None], reason: str, hint: str
+) -> None:
+    world = World()
+    arrange(world)
+    world.settle()
+    assert world.phase == "Pending"
+    assert world.condition("Ready") == ("False", reason)
+    assert world.condition("Stalled")[0] == "False"
+    assert world.status["failure"]["retryable"]
+    assert hint in world.status["failure"]["hint"]
+    assert reason in world.posted
+    world.bind()
+    world.pod(POD, PREPARE)
+    world.settle()
+    assert world.phase == "Preparing"
+    assert "failure" not in world.status
+
+
+def test_a_missing_storage_class_is_told_by_the_storage_condition() -> None:
+    world = World()
+    storage_class_missing(world)
+    world.settle()
+    assert world.condition("StorageReady") == ("False", "StorageClassMissing")
+
+
+def test_an_image_that_stays_away_fails_after_its_grace() -> None:
+    world = World()
+    image_pull(world)
+    world.settle()
+    wake_at = world.decide().wake_at
+    assert wake_at is not None
+    assert (wake_at - world.now).total_seconds() == world.settings.image_pull_grace_seconds
+    world.wait(world.settings.image_pull_grace_seconds)
+    world.settle()
+    assert world.phase == "Failed"
+    assert world.status["failure"]["category"] == "Image"
+    assert PREPARE not in world.children
+
+
+def test_a_corrected_image_replaces_the_prepare_job() -> None:
+    world = World()
+    image_pull(world)
+    world.settle()
+    world.edit(runtime={"image": "trainer:fixed"})
+    world.settle()
+    container = world.children[PREPARE]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "trainer:fixed"
+    assert world.pods == {}
+
+
+def test_an_invalid_image_name_fails_at_once() -> None:
+    world = World()
+    preparing(world, **waiting("InvalidImageName"))
+    world.settle()
+    assert world.phase == "Failed"
+    assert world.condition("Stalled") == ("True", "InvalidImageName")
+
+
+def test_a_pod_that_waits_for_a_node_is_looked_at_again_and_not_told_of_before() -> None:
+    world = World()
+    preparing(world, **unschedulable(world, "0/1 nodes are available"))
+    world.settle()
+    assert "failure" not in world.status
+    wake_at = world.decide().wake_at
+    assert wake_at is not None
+    assert (wake_at - world.now).total_seconds() == world.settings.unschedulable_grace_seconds
+
+
+def test_a_missing_training_operator_is_waited_for() -> None:
+    world = World()
+    world.training_api_available = False
+    world.prepared()
+    assert world.condition("Training") == ("False", "TrainingOperatorMissing")
+    assert world.phase == "Pending"
+    assert JOB not in world.children
+    assert world.decide().wake_at is not None
+    world.training_api_available = True
+    world.settle()
+    assert JOB in world.children
+    assert "failure" not in world.status
+
+
+def test_a_refused_child_is_told_and_tried_again() -> None:
+    world = World()
+    world.apply_errors = {JOB: "failed calling webhook: no route to host"}
+    world.prepared()
+    assert world.condition("Training") == ("False", "ApplyRefused")
+    assert "no route to host" in world.status["failure"]["message"]
+    decision = world.decide()
+    assert decision.wake_at is not None
+    assert [obj["kind"] for obj in decision.apply][-1] == "PyTorchJob"
+    world.apply_errors = {}
+    world.settle()
+    assert JOB in world.children
+    assert "failure" not in world.status
+
+
+def test_a_missing_existing_claim_holds_everything_back_until_it_is_there() -> None:
+    world = World(storage={"existingClaim": "shared"})
+    world.settle()
+    assert world.condition("StorageReady") == ("False", "ClaimMissing")
+    assert PREPARE not in world.children
+    ref = CLAIM._replace(name="shared")
+    spec = {"accessModes": ["ReadWriteMany"]}
+    world.children[ref] = {"metadata": {"name": "shared", "uid": "x"}, "spec": spec, "status": {"phase": "Bound"}}
+    world.settle()
+    assert world.condition("StorageReady")[0] == "True"
+    assert PREPARE in world.children
+
+
+def test_objects_of_somebody_else_are_left_alone() -> None:
+    world = World()
+    foreign = {"metadata": {"name": "medical", "uid": "x", "labels": {}}, "spec": {}, "status": {}}
+    world.children[CLAIM] = foreign
+    world.settle()
+    assert world.children == {CLAIM: foreign}
+    assert world.condition("Ready") == ("False", "NameTaken")
+    del world.children[CLAIM]
+    world.settle()
+    assert PREPARE in world.children
+
+
+def test_a_claim_that_an_earlier_fine_tune_retained_is_used_again() -> None:
+    world = World()
+    labels = {"llmfinetune.dev/name": "medical"}
+    metadata = {"name": "medical", "uid": "x", "labels": labels, "creationTimestamp": "2026-11-20T12:00:00Z"}
+    world.children[CLAIM] = {"metadata": metadata, "spec": {}, "status": {"phase": "Bound"}}
+    world.settle()
+    assert PREPARE in world.children
+
+
+def test_a_spec_from_another_version_is_named_field_by_field() -> None:
+    world = World(workers={"replicas": 2, "shards": 3})
+    world.reconcile()
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+    assert "spec.workers.shards" in world.status["conditions"][0]["message"]
+    assert world.reconcile() == 0
+    world.edit(workers={"replicas": 2})
+    world.settle()
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_a_lost_worker_counts_as_one_restart_and_no_failure() -> None:
+    world = World().training()
+    for name in ("medical-worker-0", "medical-worker-1"):
+        del world.pods[name]
+    world.settle()
+    world.start_workers()
+    world.settle()
+    workers = world.status["workers"]
+    assert (workers["restarts"], workers["failures"]) == (1, 0)
+    assert world.posted[-1] == "WorkersRestarted"
+
+
+def test_a_worker_that_keeps_crashing_ends_the_fine_tune_after_max_restarts() -> None:
+    world = World(runPolicy={"maxRestarts": 1}).training()
+    for _ in range(2):
+        world.wait(60)
+        world.end("medical-worker-0", 137, "Traceback: token=hf_abcdefghijkl", reason="OOMKilled")
+        world.settle()
+        if world.phase == "Failed":
+            break
+        world.pod("medical-worker-0", JOB)
+        world.settle()
+    assert world.phase == "Failed"
+    failure = world.status["failure"]
+    assert (failure["category"], failure["exitCode"]) == ("OutOfMemory", 137)
+    assert "hf_" not in str(world.status)
+    assert JOB not in world.children
+
+
+def test_preempted_workers_never_use_up_max_restarts() -> None:
+    world = World(runPolicy={"maxRestarts": 0}).training()
+    for _ in range(3):
+        world.wait(60)
+        world.end("medical-worker-1", 143)
+        world.settle()
+        world.pod("medical-worker-1", JOB)
+        world.settle()
+    workers = world.status["workers"]
+    assert (world.phase, workers["restarts"], workers["failures"]) == ("Training", 3, 0)
