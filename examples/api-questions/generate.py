@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="file to write; standard output where it is left out")
     output = parser.parse_args().output
     if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json_lines(), encoding="utf-8")
     else:
         sys.stdout.write(json_lines())

@@ -11,6 +11,7 @@ from devcluster.components import API_SERVER_ONLY
 from devcluster.gobuild import GoBuilder
 from devcluster.layout import Layout
 from devcluster.packages import ETCD
+from devcluster.waiting import wait_until
 from tests.api.client import Client, Kubectl
 
 CRD_FILE = Path(__file__).parents[2] / "crds/llmfinetune.dev_llmfinetunes.yaml"
@@ -39,7 +40,9 @@ def kubectl(api_server: ApiServer) -> Kubectl:
     """kubectl as the administrator, once the CustomResourceDefinition is established."""
     kubectl = Kubectl(api_server.kubectl, api_server.kubeconfig)
     kubectl("apply", "--server-side", "-f", str(CRD_FILE))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD_FILE))
+    wait_until(
+        "the resource is served", lambda: kubectl.run("get", "llmfinetunes").returncode == 0, timeout=30
+    )
     return kubectl
 
 

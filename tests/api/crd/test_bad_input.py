@@ -94,14 +94,14 @@ CASES: dict[str, Bad] = {
     "absurd sequences": Bad("training__maxSequenceLength", 2**31, "spec.training.maxSequenceLength"),
     "packing as text": Bad("training__packing", "yes", "must be of type boolean"),
     "unknown precision": Bad("training__precision", "fp8", '"auto", "bf16", "fp32"'),
-    "clipping to zero": Bad("training__gradientClip", 0, "spec.training.gradientClip"),
+    "negative clipping": Bad("training__gradientClip", -1, "spec.training.gradientClip"),
     "negative seed": Bad("training__seed", -1, "spec.training.seed"),
     # evaluation and checkpoints
     "evaluation every zero steps": Bad("evaluation__everySteps", 0, "spec.evaluation.everySteps"),
     "unknown metric": Bad("evaluation__metrics", ["bleu"], "spec.evaluation.metrics[0]: Unsupported value"),
     "no metric": Bad("evaluation__metrics", [], "spec.evaluation.metrics"),
-    "checkpoint every zero steps": Bad("checkpoint__everySteps", 0, "spec.checkpoint.everySteps"),
-    "checkpoint every zero seconds": Bad("checkpoint__everySeconds", 0, "spec.checkpoint.everySeconds"),
+    "checkpoint every minus one steps": Bad("checkpoint__everySteps", -1, "spec.checkpoint.everySteps"),
+    "checkpoint every minus one seconds": Bad("checkpoint__everySeconds", -1, "spec.checkpoint.everySeconds"),
     "no checkpoint kept": Bad("checkpoint__keep", 0, "spec.checkpoint.keep"),
     # workers
     "no worker": Bad("workers__replicas", 0, "spec.workers.replicas"),

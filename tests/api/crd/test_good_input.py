@@ -112,6 +112,14 @@ def test_null_elsewhere_means_left_out(client: Client) -> None:
     assert spec["training"]["seed"] == 42
 
 
+def test_zero_switches_off_what_has_a_default(client: Client) -> None:
+    spec = accepted(client, training__gradientClip=0, checkpoint={"everySteps": 0, "everySeconds": 0})
+
+    typed = LLMFineTuneSpec.model_validate(spec)
+    assert typed.training.gradient_clip is None
+    assert (typed.checkpoint.every_steps, typed.checkpoint.every_seconds) == (None, None)
+
+
 def test_stored_spec_is_read_back_as_the_same_value(client: Client) -> None:
     manifest = fine_tune(training__gradientClip=None, workers__replicas=3, storage__size="1Gi")
 

@@ -113,6 +113,27 @@ def test_kubectl_apply_refuses_a_misspelled_field(kubectl: Kubectl) -> None:
     assert 'unknown field "spec.training.learningrate"' in done.stderr
 
 
+def test_kubectl_apply_takes_null_as_left_out(kubectl: Kubectl) -> None:
+    manifest = fine_tune("nulls", storage={"size": "10Gi", "storageClassName": None}, runtime={"image": None})
+
+    printed = kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(manifest))
+
+    spec = json.loads(printed)["spec"]
+    assert spec["storage"] == {"size": "10Gi", "retain": True}
+    assert "image" not in spec["runtime"]
+
+
+@pytest.mark.parametrize("flags", [(), ("--server-side",)], ids=["client-side", "server-side"])
+def test_kubectl_apply_switches_clipping_off_by_zero(kubectl: Kubectl, flags: tuple[str, ...]) -> None:
+    manifest = fine_tune("zero", training__gradientClip=0)
+
+    printed = kubectl(
+        "apply", "--dry-run=server", "-o", "json", *flags, "-f", "-", stdin=json.dumps(manifest)
+    )
+
+    assert json.loads(printed)["spec"]["training"]["gradientClip"] == 0
+
+
 def test_kubectl_apply_refuses_nan(kubectl: Kubectl) -> None:
     manifest = yaml.safe_dump(fine_tune("nan", training__learningRate=float("nan")))
 

@@ -4,7 +4,7 @@ It is the only thing that the operator and the trainer share. The custom resourc
 what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the API server's words.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,6 +15,14 @@ from llmfinetune_trainer.config.source import MAX_LENGTH, parse_source
 def _source(uri: str) -> str:
     parse_source(uri)
     return uri
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _zero_is_none(value: _Number | None) -> _Number | None:
+    """0 says "off" where null cannot: `kubectl apply` drops nulls, and the default would come back."""
+    return value or None
 
 
 def _cel(rule: str, message: str) -> dict[str, str]:
@@ -142,8 +150,8 @@ class TrainingConfig(Frozen):
     """Whether several samples share one sequence without seeing each other. Changes speed, not results."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Compute type of the frozen model; `auto` takes bf16 where the processor has it."""
-    gradient_clip: float | None = Field(default=1.0, gt=0.0, le=1000.0)
-    """Largest global norm of the gradient; null switches clipping off."""
+    gradient_clip: Annotated[float | None, AfterValidator(_zero_is_none)] = Field(default=1.0, ge=0.0, le=1000.0)
+    """Largest global norm of the gradient; 0 switches clipping off."""
     seed: int = Field(default=42, ge=0, le=4294967295)
     """Seed of the order of samples, the split, the adapters' start and dropout."""
 
@@ -166,10 +174,10 @@ class EvaluationConfig(Frozen):
 class CheckpointConfig(Frozen):
     """When the state that training resumes from is written."""
 
-    every_steps: int | None = Field(default=50, ge=1, le=10_000_000)
-    """Optimizer steps between checkpoints; null leaves it to everySeconds."""
-    every_seconds: int | None = Field(default=60, ge=1, le=86400)
-    """Seconds between checkpoints; null leaves it to everySteps."""
+    every_steps: Annotated[int | None, AfterValidator(_zero_is_none)] = Field(default=50, ge=0, le=10_000_000)
+    """Optimizer steps between checkpoints; 0 leaves it to everySeconds."""
+    every_seconds: Annotated[int | None, AfterValidator(_zero_is_none)] = Field(default=60, ge=0, le=86400)
+    """Seconds between checkpoints; 0 leaves it to everySteps."""
     keep: int = Field(default=2, ge=1, le=100)
     """How many checkpoints stay on the volume."""
 
