@@ -37,10 +37,10 @@ def _lists_differ(desired: Sequence[Any], live: Any) -> bool:
 
 
 def _equal(desired: Any, live: Any) -> bool:
+    if isinstance(desired, bool) or isinstance(live, bool):
+        return desired is live
     if desired == live:
         return True
-    if isinstance(desired, bool) or isinstance(live, bool):
-        return False
     value = quantity(desired)
     return value is not None and value == quantity(live)
 

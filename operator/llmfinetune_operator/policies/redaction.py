@@ -5,7 +5,9 @@ import re
 MASK = "[redacted]"
 
 _NAMES = "token|secret|password|passwd|api[-_]?key|authorization"
-_ASSIGNED = re.compile(rf"(?i)((?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]|bearer\b|<)[^\s\"',;]{{6,}}")
+_ASSIGNED = re.compile(
+    rf"(?i)((?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\]|bearer\b|<)[^\s\"',;]{{6,}}"
+)
 _PATTERNS = (
     re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/=-]{6,}"),

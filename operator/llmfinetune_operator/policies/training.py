@@ -5,7 +5,7 @@ attempt; a job of an earlier attempt is deleted; once its pods are gone too, the
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.backends.base import JobState
@@ -144,5 +144,6 @@ def _operator_missing(view: View) -> Trouble:
             f"the cluster does not know {ref.kind} ({ref.api_version})",
             hint=_INSTALL,
             retryable=True,
-        )
+        ),
+        wake_at=view.now + timedelta(seconds=view.settings.refused_retry_seconds),
     )

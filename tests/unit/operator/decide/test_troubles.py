@@ -28,7 +28,9 @@ def unschedulable(world: World, message: str) -> dict[str, Any]:
 
 def event(world: World, about: dict[str, Any], reason: str, message: str) -> None:
     uid = about["metadata"]["uid"]
-    world.events.append({"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": "1"})
+    world.events.append(
+        {"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": "1"}
+    )
 
 
 def secret_missing(world: World) -> None:
@@ -185,7 +187,11 @@ def test_a_missing_existing_claim_holds_everything_back_until_it_is_there() -> N
     assert PREPARE not in world.children
     ref = CLAIM._replace(name="shared")
     spec = {"accessModes": ["ReadWriteMany"]}
-    world.children[ref] = {"metadata": {"name": "shared", "uid": "x"}, "spec": spec, "status": {"phase": "Bound"}}
+    world.children[ref] = {
+        "metadata": {"name": "shared", "uid": "x"},
+        "spec": spec,
+        "status": {"phase": "Bound"},
+    }
     world.settle()
     assert world.condition("StorageReady")[0] == "True"
     assert PREPARE in world.children

@@ -107,7 +107,9 @@ class World:
         live = self.children.get(ref)
         if ref in self.apply_errors or (live is not None and not needs_apply(obj, live)):
             return 0
-        metadata = live["metadata"] if live else {"uid": self.uid(), "creationTimestamp": format_time(self.now)}
+        metadata = (
+            live["metadata"] if live else {"uid": self.uid(), "creationTimestamp": format_time(self.now)}
+        )
         applied = copy.deepcopy(dict(obj))
         applied["metadata"] = metadata | applied["metadata"]
         applied["status"] = live.get("status", {}) if live else {}
@@ -207,7 +209,9 @@ class World:
     def result(self) -> Result:
         """The result of the attempt that is going on."""
         attempt = names.attempt_id(UID, self.status["attempt"])
-        return Result(attempt=attempt, adapter="output/adapter", sha256=DIGEST, steps=10, loss=1.5, eval_loss=1.6)
+        return Result(
+            attempt=attempt, adapter="output/adapter", sha256=DIGEST, steps=10, loss=1.5, eval_loss=1.6
+        )
 
     def contents(self) -> dict[ChildRef, dict[str, Any]]:
         """What the children say, without what tells one incarnation from another."""

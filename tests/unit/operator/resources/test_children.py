@@ -1,0 +1,156 @@
+"""What the children say: rights they do without, volumes, environment, ownership."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from llmfinetune_trainer.config.run import RunConfig
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, UID, World
+
+
+def pod_spec(world: World, job: str) -> dict[str, Any]:
+    if job == "prepare":
+        spec: dict[str, Any] = world.children[PREPARE]["spec"]["template"]["spec"]
+        return spec
+    worker: dict[str, Any] = world.children[JOB]["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]
+    return worker
+
+
+def env(spec: dict[str, Any]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in spec["containers"][0]["env"]}
+
+
+def mounts(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+
+
+@pytest.mark.parametrize("job", ["prepare", "train"])
+def test_pods_pass_pod_security_restricted(job: str) -> None:
+    spec = pod_spec(World().prepared(), job)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    container = spec["containers"][0]["securityContext"]
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert container["readOnlyRootFilesystem"] is True
+    allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} <= allowed
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+
+
+@pytest.mark.parametrize("job", ["prepare", "train"])
+def test_pods_get_no_token_but_the_one_for_progress(job: str) -> None:
+    spec = pod_spec(World().prepared(), job)
+    assert spec["automountServiceAccountToken"] is False
+    sources = next(v for v in spec["volumes"] if v["name"] == "progress")["projected"]["sources"]
+    assert sources[0]["serviceAccountToken"]["audience"] == "progress.llmfinetune.dev"
+    directory = env(spec)["KUBEFLOW_TRAINER_SERVER_TOKEN"].rsplit("/", 1)[0]
+    assert directory in mounts(spec)
+
+
+def test_only_preparation_gets_the_hugging_face_token_and_as_a_file() -> None:
+    reference = {"source": "hf://a/b", "tokenSecretRef": {"name": "hf", "key": "k"}}
+    world = World(model=reference).prepared()
+    volume = next(v for v in pod_spec(world, "prepare")["volumes"] if v["name"] == "hf-token")
+    assert volume["secret"] == {"secretName": "hf", "items": [{"key": "k", "path": "token", "mode": 0o440}]}
+    assert '"secret"' not in json.dumps(pod_spec(world, "train"))
+    assert "HF_TOKEN" not in env(pod_spec(world, "prepare"))
+
+
+def test_every_mount_has_its_volume_and_every_path_its_own_mount() -> None:
+    source = {"source": "pvc://models/smollm"}
+    spec = pod_spec(World(model=source).prepared(), "train")
+    paths = [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
+    assert len(set(paths)) == len(paths)
+    assert {m["name"] for m in mounts(spec).values()} == {v["name"] for v in spec["volumes"]}
+    assert mounts(spec)["/mnt/llmfinetune/claims/models"]["readOnly"] is True
+    assert mounts(spec)["/mnt/llmfinetune/configmaps/flashcards"]["readOnly"] is True
+
+
+def test_users_tune_the_environment_but_not_the_contract() -> None:
+    variables = [{"name": "OMP_NUM_THREADS", "value": "7"}, {"name": "EXTRA", "value": "x"}]
+    spec = pod_spec(World(runtime={"env": variables}).prepared(), "train")
+    assert (env(spec)["OMP_NUM_THREADS"], env(spec)["EXTRA"]) == ("7", "x")
+    assert env(spec)["LLMFINETUNE_ATTEMPT"] == f"{UID}-1"
+    assert env(spec)["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "1"
+
+
+THREADS = {
+    "the limit": ({"requests": {"cpu": "1"}, "limits": {"cpu": "3500m"}}, "3"),
+    "the request without a limit": ({"requests": {"cpu": "2"}}, "2"),
+    "at least one": ({"requests": {"cpu": "100m"}}, "1"),
+}
+
+
+@pytest.mark.parametrize(("resources", "threads"), THREADS.values(), ids=THREADS.keys())
+def test_threads_follow(resources: dict[str, Any], threads: str) -> None:
+    world = World(workers={"replicas": 1, "resources": resources}).prepared()
+    assert env(pod_spec(world, "train"))["OMP_NUM_THREADS"] == threads
+
+
+def test_an_elastic_job_has_what_torchrun_needs() -> None:
+    job = World().prepared().children[JOB]["spec"]
+    assert job["nprocPerNode"] == "1"
+    assert job["runPolicy"] == {"cleanPodPolicy": "Running", "suspend": False}
+    policy = job["elasticPolicy"]
+    assert (policy["minReplicas"], policy["maxReplicas"], policy["rdzvBackend"]) == (1, 4, "c10d")
+    assert policy["rdzvId"] == f"{UID}-1"
+    worker = job["pytorchReplicaSpecs"]["Worker"]
+    assert (worker["replicas"], worker["restartPolicy"]) == (2, "ExitCode")
+    assert worker["template"]["spec"]["containers"][0]["name"] == "pytorch"
+
+
+PLACEMENT = {"ReadWriteOnce": "affinity", "ReadWriteMany": "topologySpreadConstraints"}
+
+
+@pytest.mark.parametrize(("mode", "field"), PLACEMENT.items())
+def test_workers_sit_together_only_where_the_volume_needs_it(mode: str, field: str) -> None:
+    spec = pod_spec(World(storage={"accessModes": [mode]}).prepared(), "train")
+    assert {"affinity", "topologySpreadConstraints"} & set(spec) == {field}
+
+
+@pytest.mark.parametrize(("retain", "owners"), [(True, 0), (False, 1)])
+def test_a_retained_claim_has_no_owner(retain: bool, owners: int) -> None:
+    world = World(storage={"retain": retain}).prepared()
+    assert len(world.children[CLAIM]["metadata"]["ownerReferences"]) == owners
+    others = [child for ref, child in world.children.items() if ref != CLAIM]
+    assert all(child["metadata"]["ownerReferences"][0]["uid"] == UID for child in others)
+    assert all(child["metadata"]["ownerReferences"][0]["controller"] for child in others)
+
+
+def test_whether_the_claim_is_retained_can_change_even_at_the_end() -> None:
+    world = World(storage={"retain": False}).training()
+    world.told(result=world.result())
+    world.finish_job(JOB, "Succeeded")
+    world.settle()
+    world.edit(storage={"retain": True})
+    world.settle()
+    assert world.children[CLAIM]["metadata"]["ownerReferences"] == []
+
+
+def test_an_existing_claim_is_entered_below_the_name_of_the_fine_tune() -> None:
+    world = World(storage={"existingClaim": "shared"})
+    metadata = {"name": "shared", "uid": "x", "creationTimestamp": "2026-11-20T12:00:00Z"}
+    shared = {"metadata": metadata, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}}
+    world.children[CLAIM._replace(name="shared")] = shared
+    world.settle()
+    assert mounts(pod_spec(world, "prepare"))["/workspace"]["subPath"] == "medical"
+    assert CLAIM not in world.children
+
+
+def test_the_trainer_can_read_its_run_configuration() -> None:
+    world = World().prepared()
+    data = next(child["data"] for ref, child in world.children.items() if ref.name == "medical-run")
+    config = RunConfig.model_validate_json(data["run.json"])
+    assert (config.name, config.namespace) == ("medical", "ml")
+
+
+def test_two_decisions_share_no_value() -> None:
+    world = World().prepared()
+    first = world.decide()
+    kept = copy.deepcopy(first.apply)
+    for obj in world.decide().apply:
+        dict(obj)["metadata"]["labels"]["x"] = "y"
+    assert first.apply == kept

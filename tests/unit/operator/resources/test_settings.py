@@ -1,0 +1,32 @@
+"""Settings come from the environment, and what is wrong there is named."""
+
+import pytest
+
+from llmfinetune_operator.settings import Settings
+
+
+def test_variables_become_fields_and_empty_ones_do_not_count() -> None:
+    env = {
+        "LLMFINETUNE_TRAINER_IMAGE": "t:1",
+        "LLMFINETUNE_RESYNC_SECONDS": "60",
+        "LLMFINETUNE_CLUSTER_DOMAIN": "",
+    }
+    settings = Settings.from_environment(env)
+    assert (settings.trainer_image, settings.resync_seconds, settings.cluster_domain) == (
+        "t:1",
+        60.0,
+        "cluster.local",
+    )
+
+
+def test_every_variable_at_fault_is_named() -> None:
+    with pytest.raises(ValueError, match="LLMFINETUNE_TRAINER_IMAGE.*LLMFINETUNE_RESYNC_SECONDS"):
+        Settings.from_environment({"LLMFINETUNE_RESYNC_SECONDS": "soon"})
+
+
+def test_progress_url_names_the_fine_tune() -> None:
+    url = Settings(trainer_image="t").progress_url(namespace="ml", name="medical")
+    assert url == (
+        "https://llmfinetune-operator.llmfinetune-system.svc.cluster.local:8443"
+        "/apis/trainer.kubeflow.org/v1alpha1/namespaces/ml/trainjobs/medical/status"
+    )
