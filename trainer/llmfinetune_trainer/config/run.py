@@ -1,12 +1,13 @@
 """The run configuration: what a fine-tune computes, independent of where and on how many workers it runs.
 
-It is the only thing that the operator and the trainer share. The custom resource's spec is made of these models plus
-what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the API server's words.
+It is the only thing that the operator and the trainer share. The custom resource's spec is made of these
+models plus what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the API server's
+words.
 """
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from llmfinetune_trainer.config.base import Frozen
 from llmfinetune_trainer.config.source import MAX_LENGTH, parse_source
@@ -34,6 +35,8 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [_cel(*pair) for pair in pairs]}
 
 
+_ONE_LENGTH = "epochs and maxSteps exclude each other: remove one of them"
+
 SourceUri = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_source)]
 ModuleName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.*-]+$")]
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -57,8 +60,8 @@ class ModelConfig(Frozen):
     revision: str = Field(default="main", min_length=1, max_length=256)
     """Branch, tag or commit of a Hugging Face repository."""
     token_secret_ref: SecretKeyRef | None = None
-    """Secret with the Hugging Face token that gated or private repositories need. Mounted as a file, never put into
-    the environment."""
+    """Secret with the Hugging Face token that gated or private repositories need. Mounted as a file, never
+    put into the environment."""
 
 
 class Columns(Frozen):
@@ -93,8 +96,8 @@ class DatasetConfig(Frozen):
     columns: Columns = Columns()
     """Names of the columns, where they differ from the format's own."""
     template: Literal["auto", "alpaca", "chat"] = "auto"
-    """How prompt and answer become text: the Alpaca template or the tokenizer's own chat template. `auto` takes the
-    chat template for messages and the Alpaca template for alpaca rows."""
+    """How prompt and answer become text: the Alpaca template or the tokenizer's own chat template. `auto`
+    takes the chat template for messages and the Alpaca template for alpaca rows."""
     validation_split: float = Field(default=0.05, ge=0.0, le=0.5)
     """Fraction of the rows held out for evaluation; 0 holds out none."""
     train_on_inputs: bool = False
@@ -111,7 +114,8 @@ class LoraConfig(Frozen):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Dropout on the adapters' input. 0 is fastest."""
     target_modules: list[ModuleName] = Field(default=["q_proj", "v_proj"], min_length=1, max_length=64)
-    """Names of the linear layers that get an adapter, or `all-linear`. A name that matches nothing is an error."""
+    """Names of the linear layers that get an adapter, or `all-linear`. A name that matches nothing is an
+    error."""
 
 
 class MethodConfig(Frozen):
@@ -124,11 +128,9 @@ class MethodConfig(Frozen):
 class TrainingConfig(Frozen):
     """The optimisation. None of it depends on the number of workers."""
 
-    model_config = {
-        "json_schema_extra": rules(
-            ("!(has(self.epochs) && has(self.maxSteps))", "epochs and maxSteps exclude each other: remove one of them"),
-        )
-    }
+    model_config = ConfigDict(
+        json_schema_extra=rules(("!(has(self.epochs) && has(self.maxSteps))", _ONE_LENGTH))
+    )
 
     epochs: float | None = Field(default=None, gt=0.0, le=1000.0)
     """Passes over the data; 3 where neither this nor maxSteps is given."""
@@ -150,7 +152,9 @@ class TrainingConfig(Frozen):
     """Whether several samples share one sequence without seeing each other. Changes speed, not results."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Compute type of the frozen model; `auto` takes bf16 where the processor has it."""
-    gradient_clip: Annotated[float | None, AfterValidator(_zero_is_none)] = Field(default=1.0, ge=0.0, le=1000.0)
+    gradient_clip: Annotated[float | None, AfterValidator(_zero_is_none)] = Field(
+        default=1.0, ge=0.0, le=1000.0
+    )
     """Largest global norm of the gradient; 0 switches clipping off."""
     seed: int = Field(default=42, ge=0, le=4294967295)
     """Seed of the order of samples, the split, the adapters' start and dropout."""
@@ -158,7 +162,7 @@ class TrainingConfig(Frozen):
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.epochs is not None and self.max_steps is not None:
-            raise ValueError("epochs and maxSteps exclude each other: remove one of them")
+            raise ValueError(_ONE_LENGTH)
         return self
 
 
@@ -167,7 +171,9 @@ class EvaluationConfig(Frozen):
 
     every_steps: int | None = Field(default=None, ge=1, le=10_000_000)
     """Optimizer steps between evaluations; null evaluates only before and after training."""
-    metrics: list[Literal["loss", "perplexity"]] = Field(default=["loss", "perplexity"], min_length=1, max_length=2)
+    metrics: list[Literal["loss", "perplexity"]] = Field(
+        default=["loss", "perplexity"], min_length=1, max_length=2
+    )
     """What is reported."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from llmfinetune_operator.api.changes import change_class
 from llmfinetune_operator.api.crd import CRD_FILE, REFERENCE_FILE, crd, main, resource_schema, stale_files
 from llmfinetune_operator.api.reference import FieldFacts, fields, messages
-from tests.unit.operator.api.frozen_fields import SPEC_FIELDS
+from tests.unit.operator.api.frozen_fields import SPEC_FIELDS, STATUS_FIELDS
 
 ROOT = Path(__file__).parents[4]
 
@@ -41,8 +41,9 @@ def test_check_names_stale_files_and_generate_mends_them(
     assert main(["--check", "--root", str(tmp_path)]) == 1
 
 
-def test_spec_has_the_agreed_fields_and_no_others() -> None:
-    assert [field.path for field in all_fields("spec")] == SPEC_FIELDS
+@pytest.mark.parametrize(("part", "agreed"), [("spec", SPEC_FIELDS), ("status", STATUS_FIELDS)])
+def test_resource_has_the_agreed_fields_and_no_others(part: str, agreed: list[str]) -> None:
+    assert [field.path for field in all_fields(part)] == agreed
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])

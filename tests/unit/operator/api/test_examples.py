@@ -13,6 +13,7 @@ import yaml
 from llmfinetune_operator.api.crd import resource_schema
 from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec
 from llmfinetune_trainer.config.run import RunConfig
+from llmfinetune_trainer.manifest import load_manifest
 
 ROOT = Path(__file__).parents[4]
 CLUSTER = sorted(
@@ -66,6 +67,17 @@ def test_complete_sample_names_every_group_of_fields() -> None:
         and (group, name) not in {("training", "maxSteps"), ("storage", "existingClaim")}
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", [*CLUSTER, LOCAL], ids=lambda path: str(path.relative_to(ROOT)))
+def test_trainer_reads_the_same_manifest(path: Path) -> None:
+    computed = {part: value for part, value in manifest(path)["spec"].items() if part in COMPUTED[:-1]}
+
+    config = load_manifest(path)
+
+    assert config == RunConfig.model_validate(
+        {"name": config.name, "namespace": config.namespace, "runtime": config.runtime} | computed
+    )
 
 
 def test_local_manifest_is_a_run_configuration() -> None:
