@@ -16,7 +16,8 @@ from tests.api.crd.test_status_bounds import FULL
 pytestmark = pytest.mark.api
 
 ROOT = Path(__file__).parents[3]
-MANIFESTS = sorted([*ROOT.glob("deploy/samples/*.yaml"), *ROOT.glob("examples/*/finetune.yaml")])
+LOCAL = ROOT / "examples/local/finetune.yaml"
+MANIFESTS = sorted({*ROOT.glob("deploy/samples/*.yaml"), *ROOT.glob("examples/*/finetune.yaml")} - {LOCAL})
 NAME = "shown"
 
 
@@ -145,7 +146,12 @@ def test_kubectl_apply_refuses_nan(kubectl: Kubectl) -> None:
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_shipped_manifest_is_accepted(kubectl: Kubectl, manifest: Path) -> None:
-    if manifest.parent.name == "local":
-        pytest.skip("names paths of one machine on purpose")
-
     kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(manifest))
+
+
+def test_manifest_for_one_machine_is_refused_with_what_a_cluster_needs(kubectl: Kubectl) -> None:
+    done = kubectl.run("create", "--dry-run=server", "-f", str(LOCAL))
+
+    assert done.returncode != 0
+    assert "spec.dataset.source" in done.stderr
+    assert "no source that a cluster can reach" in done.stderr

@@ -1,8 +1,8 @@
 """The run configuration: what a fine-tune computes, independent of where and on how many workers it runs.
 
 It is the only thing that the operator and the trainer share. The custom resource's spec is made of these
-models plus what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the API server's
-words.
+models plus what only a cluster needs; `x-kubernetes-validations` beside a model are its rules in the
+API server's words.
 """
 
 from typing import Annotated, Any, Literal, Self, TypeVar
