@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from llmfinetune_operator.cluster.paths import PLURALS
 from llmfinetune_operator.errors import ApiError, NotFoundError
 from llmfinetune_operator.observed import ChildRef, Key, Object
-from llmfinetune_operator.store import Store, key_of, ref_of, version_of
+from llmfinetune_operator.store import Store, ref_of, version_of
 
 FIRST_SECONDS: Final = 0.5
 AUDIT_SECONDS: Final = 600.0
@@ -88,8 +88,7 @@ class Audit:
     async def _read(self, listed: Object) -> None:
         fresh = await self._lister.read(ref_of(listed), listed["metadata"]["namespace"])
         if fresh is not None:
-            self._store.put(fresh)
-            self._tell(key_of(fresh))
+            self._tell(self._store.put(fresh))
 
     async def _list(self, api_version: str, kind: str) -> list[Object]:
         try:
@@ -98,8 +97,8 @@ class Audit:
             return []
         return [obj for found in lists for obj in found]
 
-    def _tell(self, key: Key | None) -> None:
-        if key is not None:
+    def _tell(self, keys: set[Key]) -> None:
+        for key in keys:
             self._notify(key)
 
 

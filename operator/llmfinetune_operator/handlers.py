@@ -67,8 +67,7 @@ def build_registry(store: Store, notify: Notify, configuration: Configuration) -
 
     async def notice(event: kopf.RawEvent, **_: Any) -> None:
         obj = cast(Object, event["object"])
-        key = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
-        if key is not None:
+        for key in store.remove(obj) if event["type"] == "DELETED" else store.put(obj):
             notify(key)
 
     kopf.on.startup(registry=registry)(configure)

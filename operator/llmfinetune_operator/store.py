@@ -20,6 +20,7 @@ class Store:
     def __init__(self) -> None:
         self._fine_tunes: dict[Key, Object] = {}
         self._children: dict[Key, dict[ChildRef, Object]] = {}
+        self._keys: dict[tuple[str, ChildRef], Key] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
     def fine_tune(self, key: Key) -> Object | None:
@@ -46,35 +47,50 @@ class Store:
         everything = (item for children in self._children.values() for item in children.items())
         return [child for ref, child in everything if (ref.api_version, ref.kind) == (api_version, kind)]
 
-    def put(self, obj: Object) -> Key | None:
-        """Take in a state of an object, and return the fine-tune it belongs to, if any."""
+    def put(self, obj: Object) -> set[Key]:
+        """Take in a state of an object, and return the fine-tunes it concerns, now and before."""
         key = key_of(obj)
-        if key is None or obj["metadata"].get("uid") in self._deleted:
-            return key
+        if obj["metadata"].get("uid") in self._deleted:
+            return set()
         if is_fine_tune(obj["apiVersion"], obj["kind"]):
-            self._fine_tunes[key] = newer(self._fine_tunes.get(key), obj)
-        else:
-            children = self._children.setdefault(key, {})
-            ref = ref_of(obj)
-            children[ref] = newer(children.get(ref), obj)
-        return key
+            assert key is not None
+            if not is_older(obj, self._fine_tunes.get(key)):
+                self._fine_tunes[key] = slim(obj)
+            return {key}
+        return self._put_child(obj, key)
 
-    def remove(self, obj: Object) -> Key | None:
+    def remove(self, obj: Object) -> set[Key]:
         """Forget an object that is gone, and return the fine-tune it belonged to. A namesake of it stays."""
-        key = key_of(obj)
-        if key is None:
-            return None
         self._bury(obj)
+        key = key_of(obj)
         if is_fine_tune(obj["apiVersion"], obj["kind"]):
+            assert key is not None
             if same_uid(self._fine_tunes.get(key), obj):
                 del self._fine_tunes[key]
-            return key
-        children = self._children.get(key, {})
-        if same_uid(children.get(ref_of(obj)), obj):
-            del children[ref_of(obj)]
-            if not children:
-                del self._children[key]
-        return key
+            return {key}
+        known = self._keys.get((obj["metadata"]["namespace"], ref_of(obj)))
+        if known is not None and same_uid(self._children[known][ref_of(obj)], obj):
+            self._forget_child(known, ref_of(obj))
+        return {each for each in (key, known) if each is not None}
+
+    def _put_child(self, obj: Object, key: Key | None) -> set[Key]:
+        ref = ref_of(obj)
+        place = (obj["metadata"]["namespace"], ref)
+        known = self._keys.get(place)
+        if known is not None and is_older(obj, self._children[known][ref]):
+            return {known}
+        if known is not None and known != key:
+            self._forget_child(known, ref)
+        if key is not None:
+            self._children.setdefault(key, {})[ref] = slim(obj)
+            self._keys[place] = key
+        return {each for each in (key, known) if each is not None}
+
+    def _forget_child(self, key: Key, ref: ChildRef) -> None:
+        del self._keys[key.namespace, ref]
+        del self._children[key][ref]
+        if not self._children[key]:
+            del self._children[key]
 
     def _all(self, key: Key) -> Mapping[ChildRef, Object]:
         return self._children.get(key, {})
@@ -110,11 +126,9 @@ def slim(obj: Mapping[str, Any]) -> Object:
     return {**obj, "metadata": metadata}
 
 
-def newer(known: Object | None, obj: Object) -> Object:
-    """Return the newer state of one object; of two objects with one name the one that is taken in last."""
-    if known is not None and same_uid(known, obj) and version_of(known) > version_of(obj):
-        return known
-    return slim(obj)
+def is_older(obj: Object, known: Object | None) -> bool:
+    """Say whether `obj` is an earlier state of the object `known`."""
+    return known is not None and same_uid(known, obj) and version_of(obj) < version_of(known)
 
 
 def version_of(obj: Object) -> int:

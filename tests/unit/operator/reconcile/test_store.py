@@ -15,13 +15,34 @@ def store() -> Store:
 
 
 def test_an_object_belongs_to_the_fine_tune_its_label_names(store: Store) -> None:
-    assert store.put(child()) == KEY
+    assert store.put(child()) == {KEY}
     assert list(store.children(KEY)) == [REF]
 
 
 def test_an_object_without_the_label_belongs_to_nobody(store: Store) -> None:
-    assert store.put(child(label=None)) is None
-    assert store.remove(child(label=None)) is None
+    assert store.put(child(label=None)) == set()
+    assert store.remove(child(label=None)) == set()
+
+
+@pytest.mark.parametrize("label", ["legal", None], ids=["to another fine-tune", "to nobody"])
+def test_a_child_whose_label_changes_leaves_the_one_it_belonged_to(store: Store, label: str | None) -> None:
+    store.put(child())
+    concerned = store.put(child(version=2, label=label))
+    assert KEY in concerned
+    assert concerned == ({KEY, Key("ml", label)} if label else {KEY})
+    assert store.children(KEY) == {}
+
+
+def test_an_old_state_with_another_label_moves_nothing(store: Store) -> None:
+    store.put(child(version=2))
+    assert store.put(child(version=1, label="legal")) == {KEY}
+    assert list(store.children(KEY)) == [REF]
+
+
+def test_a_child_deleted_after_it_lost_its_label_is_forgotten(store: Store) -> None:
+    store.put(child())
+    assert store.remove(child(version=2, label=None)) == {KEY}
+    assert store.children(KEY) == {}
 
 
 def test_pods_are_kept_apart_and_in_order_of_name(store: Store) -> None:
@@ -54,7 +75,7 @@ def test_a_new_object_of_the_same_name_replaces_the_old_one_whatever_its_version
 def test_the_deletion_of_an_old_object_leaves_its_namesake(store: Store) -> None:
     store.put(child(uid="old"))
     store.put(child(uid="new"))
-    assert store.remove(child(uid="old")) == KEY
+    assert store.remove(child(uid="old")) == {KEY}
     assert store.children(KEY)[REF]["metadata"]["uid"] == "new"
 
 
@@ -67,7 +88,7 @@ def test_a_deleted_object_does_not_come_back_with_a_late_answer(store: Store) ->
 
 def test_a_deleted_fine_tune_is_gone(store: Store) -> None:
     store.put(fine_tune())
-    assert store.remove(fine_tune(version=2)) == KEY
+    assert store.remove(fine_tune(version=2)) == {KEY}
     assert store.fine_tune(KEY) is None
     assert list(store.fine_tunes()) == []
 
@@ -82,5 +103,5 @@ def test_records_of_field_managers_are_not_kept_and_the_caller_s_object_is_untou
 def test_fine_tunes_of_one_name_in_two_namespaces_do_not_meet(store: Store) -> None:
     other = child(metadata={"namespace": "research"})
     store.put(child())
-    assert store.put(other) == Key("research", "medical")
+    assert store.put(other) == {Key("research", "medical")}
     assert len(store.children(KEY)) == len(store.children(Key("research", "medical"))) == 1
