@@ -1,5 +1,6 @@
 """Files and directories that appear whole or not at all, also after a kill or a power cut."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -40,6 +41,15 @@ def write_atomically(target: Path, text: str) -> None:
         sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Waits until no other process holds `lock`; the system releases it when its holder ends, or is killed."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def remove_incomplete(directory: Path) -> None:

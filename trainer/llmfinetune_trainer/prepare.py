@@ -12,7 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from llmfinetune_trainer.atomic import TEMPORARY_PREFIX, atomic_directory, remove_incomplete, write_atomically
+from llmfinetune_trainer.atomic import (
+    TEMPORARY_PREFIX,
+    atomic_directory,
+    exclusive,
+    remove_incomplete,
+    write_atomically,
+)
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.build import build, check_examples, open_examples
@@ -80,7 +86,10 @@ def prepare(
         layout, progress, sources_root(), token, offline=offline, endpoint=os.environ.get("HF_ENDPOINT")
     )
     try:
-        return _opened(config, context) or _made(config, context)
+        if prepared := _opened(config, context):
+            return prepared
+        with exclusive(layout.prepared / ".lock"):  # a replaced pod may still be ending
+            return _opened(config, context) or _made(config, context)
     except RunError:
         raise
     except Exception as error:  # libraries reword "no space left"; whatever else it is goes on unchanged
