@@ -14,7 +14,7 @@ from llmfinetune_trainer.engine.gradients import GradientComputer
 def evaluate(
     samples: Samples, computer: GradientComputer, ranks: Ranks, *, check_stop: Callable[[], None]
 ) -> float | None:
-    """Mean cross-entropy per supervised token, in nats, the same on every rank; None where nothing is held out."""
+    """Mean cross-entropy per supervised token in nats, on every rank; None where nothing is held out."""
     if samples.num_samples == 0:
         return None
     share = balanced_shares(sample_costs(samples.lengths), ranks.world_size)[ranks.rank]

@@ -1,4 +1,4 @@
-"""The result: an adapter that plain peft loads, a model card, lineage, and the result manifest, written last."""
+"""The result: an adapter that plain peft loads, a model card, lineage, and last the result manifest."""
 
 import importlib.metadata
 import json
@@ -121,11 +121,13 @@ model = PeftModel.from_pretrained(base, "path/to/this/directory")
 
 | | |
 |---|---|
-| Data | `{config.dataset.source}`: {facts.rows} samples, {facts.tokens} tokens, {facts.supervised_tokens} supervised |
+| Data | `{config.dataset.source}`: {facts.rows} samples, {facts.tokens} tokens, \
+{facts.supervised_tokens} supervised |
 | Data digest | `{facts.digest}` |
-| Adapter | rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g}, on {", ".join(lora.target_modules)} |
-| Training | {outcome["steps"]} steps of {training.batch_size} samples, learning rate {training.learning_rate:g}, \
-{training.schedule}, seed {training.seed} |
+| Adapter | rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g}, \
+on {", ".join(lora.target_modules)} |
+| Training | {outcome["steps"]} steps of {training.batch_size} samples, \
+learning rate {training.learning_rate:g}, {training.schedule}, seed {training.seed} |
 | Training loss | {outcome["loss"]:.4f} |
 {_evaluation_row(outcome)}
 The whole configuration and the versions of all programs are in `{LINEAGE}`.

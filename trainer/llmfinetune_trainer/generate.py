@@ -47,7 +47,7 @@ class Generator:
         self._template = template if template != "auto" else "chat" if has_chat else "alpaca"
 
     def answer(self, questions: Sequence[Question], *, max_tokens: int, compare: bool) -> list[Answer]:
-        """Answers every question with the adapter if there is one, and without it where `compare` asks for both."""
+        """Answers with the adapter if there is one; `compare` also answers without it."""
         prompts = [self._prompt(question) for question in questions]
         before: Sequence[str | None] = [None] * len(prompts)
         after: Sequence[str | None] = [None] * len(prompts)
@@ -98,7 +98,8 @@ class Generator:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Reads JSON Lines of `{"instruction": …, "input": …}`; `question` and `prompt` stand for instruction too.
+    """Reads JSON Lines of `{"instruction": …, "input": …}`; `question` and `prompt` stand for instruction
+    too.
 
     Raises:
         RunError: a line is something else.

@@ -1,7 +1,8 @@
 """Checkpoints on the volume: one directory each, complete or absent, with checksums.
 
-The manifest is written last, and the directory is renamed into place after it, so a torn checkpoint is one whose
-manifest is missing or does not match; the one before is used then. Nothing in it depends on the number of workers.
+The manifest is written last, and the directory is renamed into place after it, so a torn checkpoint is one
+whose manifest is missing or does not match; the one before is used then. Nothing in it depends on the number
+of workers.
 """
 
 import datetime as dt

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from llmfinetune_trainer.cli import arguments
 from llmfinetune_trainer.config import exit_codes
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _prepare(commands: Commands) -> None:
@@ -123,7 +124,7 @@ def _generate(commands: Commands) -> None:
         "--template",
         choices=("auto", "alpaca", "chat", "plain"),
         default="auto",
-        help="how a question becomes a prompt; auto: the tokenizer's chat template if it has one, else alpaca",
+        help="how a question becomes a prompt; auto: chat if the tokenizer can, else alpaca",
     )
     command.add_argument("--max-tokens", type=int, default=128, help="longest answer (default: %(default)s)")
     arguments.add_output(command, "the answers")

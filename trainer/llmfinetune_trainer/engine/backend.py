@@ -101,7 +101,7 @@ def runtime_facts(
 
 
 def best_isa(cpuinfo: str) -> str:
-    """The best instruction set for matrix products that `/proc/cpuinfo` lists; `generic` where none is known."""
+    """The best instruction set for matrix products in `/proc/cpuinfo`; `generic` where none is known."""
     lines = [line for line in cpuinfo.splitlines() if line.startswith(("flags", "Features"))]
     flags = set(lines[0].partition(":")[2].split()) if lines else set()
     return next((level for level in ISA_LEVELS if level in flags), "generic")

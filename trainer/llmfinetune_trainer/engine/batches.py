@@ -1,4 +1,4 @@
-"""What one optimizer step computes: which samples, which of them on this rank, packed into which micro-batches.
+"""What one optimizer step computes: which samples, which of them on this rank, in which micro-batches.
 
 Pure functions of configuration, step and lengths. The samples of a step never depend on the number of ranks.
 """
@@ -19,7 +19,7 @@ from llmfinetune_trainer.engine.schedule import num_training_samples
 from llmfinetune_trainer.model.attention import DocumentGroups
 
 TOKEN_BUDGET = 2048
-"""Tokens of a micro-batch: large enough for full matrix products, small enough for the cache and the memory."""
+"""Tokens of a micro-batch: enough for full matrix products, few enough for caches and memory."""
 
 
 class Samples(Protocol):
@@ -47,7 +47,8 @@ class Samples(Protocol):
 class MicroBatch(NamedTuple):
     """Documents that share one sequence.
 
-    Tensors are [1, tokens] except `rows` and `targets`: positions that predict a supervised token, and that token.
+    Tensors are [1, tokens] except `rows` and `targets`: positions that predict a token which carries
+    loss, and that token.
     """
 
     samples: tuple[int, ...]
@@ -95,7 +96,7 @@ def plan_step(
 
 
 def packed(lengths: NDArray[np.int32], *, budget: int) -> list[list[int]]:
-    """Packs of about equal size, none above the budget if no sample is; a budget of 0 gives each sample its own."""
+    """Packs of about equal size within the budget, or, with a budget of 0, one for each sample."""
     total = int(lengths.sum())
     if total == 0:
         return []
@@ -121,6 +122,6 @@ def micro_batch(samples: Samples, indices: Sequence[int]) -> MicroBatch:
 
 
 def _predicting_rows(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """Positions before a supervised token of the same document: a document's first token is predicted by nothing."""
+    """Positions before a supervised token of the same document; nothing predicts a document's first."""
     predicts = np.concatenate([np.append(mask[1:], False) for mask in masks])
     return np.flatnonzero(predicts)

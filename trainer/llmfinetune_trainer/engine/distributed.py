@@ -64,8 +64,9 @@ class Alone:
 class ProcessGroup:
     """The default process group of torch.distributed.
 
-    DistributedDataParallel is not used: it would reduce every adapter matrix of every micro-batch through hooks and
-    buckets of its own, average over ranks, and hold the model in a wrapper; one flat sum a step is all that is needed.
+    DistributedDataParallel is not used: it would reduce every adapter matrix of every micro-batch through
+    hooks and buckets of its own, average over ranks, and hold the model in a wrapper; one flat sum a step is
+    all that is needed.
     """
 
     def __init__(self, communication: Communication) -> None:
@@ -94,7 +95,7 @@ class ProcessGroup:
 
 @contextmanager
 def joined(communication: Communication) -> Iterator[Ranks]:
-    """Joins the ranks that torchrun started, as its environment variables say; alone where it started only one."""
+    """Joins the ranks that torchrun's environment variables describe; alone where there is only one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Alone()
         return

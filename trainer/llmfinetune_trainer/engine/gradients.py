@@ -1,4 +1,4 @@
-"""Loss and gradients of one micro-batch: the part of the engine that takes all of the time, and is replaceable."""
+"""Loss and gradients of one micro-batch: what takes all of the time, and is replaceable."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from llmfinetune_trainer.model.lora import Adapters
 
 
 class GradientComputer(Protocol):
-    """Computes micro-batches. What it adds to `Adapters.gradient` is the sum over micro-batches of one step."""
+    """Computes micro-batches; their gradients add up in `Adapters.gradient`."""
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
         """Adds the gradient of `scale` times the loss to the adapters' flat gradient.

@@ -1,4 +1,4 @@
-"""The loss curve in few points: means over equal runs of steps, merged in pairs whenever they become too many."""
+"""The loss curve in few points: means over equal runs of steps, merged in pairs when they become too many."""
 
 from typing import Any, Self
 

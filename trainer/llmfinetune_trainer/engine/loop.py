@@ -57,12 +57,8 @@ def run_steps(training: Training) -> None:
         train_step(training, started=started)
         if _due(training.config.evaluation.every_steps, state.step) and state.step < training.total_steps:
             evaluate_now(training)
-        if (
-            _checkpoint_due(training, since=training.monotonic() - saved_at)
-            and training.checkpoints is not None
-        ):
-            if training.checkpoints.save_soon(state.checkpoint()):
-                saved_at = training.monotonic()
+        if _checkpoint_due(training, since=training.monotonic() - saved_at) and _save_soon(training):
+            saved_at = training.monotonic()
 
 
 def train_step(training: Training, *, started: float) -> None:
@@ -140,12 +136,16 @@ def require_finite(loss: float, gradient_norm: float, *, step: int, samples: Seq
 
 def dropout_seed(seed: int, *, step: int, sample: int) -> int:
     """Seed of a micro-batch's dropout: the same whichever rank computes it, and after a restart."""
-    return seed << 32 | zlib.crc32(f"{step}/{sample}".encode())
+    return zlib.crc32(f"{seed}/{step}/{sample}".encode())
 
 
 def samples_digest(plan: StepPlan) -> str:
     """Short fingerprint of which samples a step saw, in order."""
     return f"{zlib.crc32(plan.samples.astype(np.int64).tobytes()):08x}"
+
+
+def _save_soon(training: Training) -> bool:
+    return training.checkpoints is not None and training.checkpoints.save_soon(training.state.checkpoint())
 
 
 def _checkpoint_due(training: Training, *, since: float) -> bool:

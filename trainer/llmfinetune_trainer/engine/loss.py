@@ -1,7 +1,7 @@
 """Cross-entropy of supervised positions, in chunks of rows, with the gradient computed in the forward pass.
 
-The head is frozen, so the gradient of the hidden states is all that the backward pass needs: two matrix products
-instead of three, and never a [tokens, vocabulary] tensor of 32-bit numbers.
+The head is frozen, so the gradient of the hidden states is all that the backward pass needs: two matrix
+products instead of three, and never a [tokens, vocabulary] tensor of 32-bit numbers.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CHUNK_ROWS = 256
 """Rows of the head's product at a time: the logits of one chunk stay small, its products large."""
@@ -17,7 +18,7 @@ LogitTransform = Callable[[Tensor], Tensor]
 
 
 class Head(NamedTuple):
-    """The frozen output layer: `weight` [vocabulary, hidden], and what the model does to logits afterwards."""
+    """The frozen output layer: `weight` [vocabulary, hidden], and what happens to logits afterwards."""
 
     weight: Tensor
     bias: Tensor | None = None
@@ -35,7 +36,7 @@ def cross_entropy_sum(hidden: Tensor, head: Head, targets: Tensor, *, chunk_rows
     Returns:
         A scalar in 32-bit precision, in nats.
     """
-    total: Tensor = _CrossEntropySum.apply(hidden, head, targets, chunk_rows)
+    total: Tensor = _CrossEntropySum.apply(hidden, head, targets, chunk_rows)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -49,21 +50,22 @@ class _CrossEntropySum(torch.autograd.Function):
             rows = slice(start, start + chunk_rows)
             loss, chunk_gradient = _chunk(hidden[rows], head, targets[rows], wants_gradient=wants_gradient)
             total += loss
-            if gradient is not None:
+            if gradient is not None and chunk_gradient is not None:
                 gradient[rows] = chunk_gradient
         ctx.gradient = gradient
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None]:
-        # Saved outside of autograd's own store, and used once: a second backward through it would scale it twice.
+        # Saved outside of autograd's own store, and used once: a second backward through it would scale it
+        # twice.
         return ctx.gradient.mul_(upstream[0]), None, None, None
 
 
 def _chunk(
     hidden: Tensor, head: Head, targets: Tensor, *, wants_gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
-    logits = torch.nn.functional.linear(hidden, head.weight, head.bias)
+    logits = functional.linear(hidden, head.weight, head.bias)
     if head.transform is None:
         loss, slope = _softmax_loss(logits, targets, wants_gradient=wants_gradient)
     else:
@@ -87,8 +89,8 @@ def _softmax_loss(logits: Tensor, targets: Tensor, *, wants_gradient: bool) -> t
 def _transformed_loss(
     logits: Tensor, transform: LogitTransform, targets: Tensor, *, wants_gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
-    with torch.enable_grad():
+    with torch.enable_grad():  # type: ignore[no-untyped-call]
         leaf = logits.detach().float().requires_grad_(wants_gradient)
-        loss = torch.nn.functional.cross_entropy(transform(leaf), targets, reduction="sum")
+        loss = functional.cross_entropy(transform(leaf), targets, reduction="sum")
         slope = torch.autograd.grad(loss, leaf)[0] if wants_gradient else None
     return loss.detach(), slope

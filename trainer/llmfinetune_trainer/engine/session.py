@@ -1,4 +1,4 @@
-"""One training run on one rank: open, load, resume, train, evaluate, export. Wires the engine's parts together."""
+"""One training run on one rank: open, load, resume, train, evaluate, export. Wires the engine's parts."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -60,8 +60,8 @@ class _Model(NamedTuple):
 def train(run: Run) -> Result:
     """Trains to the end, or from where a checkpoint left off, and exports the adapter.
 
-    Every rank returns only after the first has written the result manifest, because in an elastic job the first pod
-    that ends well ends the job.
+    Every rank returns only after the first has written the result manifest, because in an elastic job the
+    first pod that ends well ends the job.
 
     Raises:
         RunError: what ended the run. If a step was finished before, its state is saved.
@@ -209,6 +209,6 @@ def _export(run: Run, training: Training, prepared: Prepared, model: _Model, *, 
 
 
 def _leave(training: Training, writer: CheckpointWriter) -> None:
-    """Saves the last finished step before a restart. Every rank does, because the first may be the one that died."""
+    """Saves the last finished step. Every rank does: the first may be the one that died."""
     if training.state.step > 0:
         writer.save_now(training.state.checkpoint())

@@ -17,7 +17,8 @@ class TrainingState:
     """Adapters, optimizer and position of a run.
 
     There is no state of a random generator: the order of samples and every dropout seed are functions of the
-    configured seed and the position. `lock` is held while a step changes the state, so that a copy is never torn.
+    configured seed and the position. `lock` is held while a step changes the state, so that a copy is never
+    torn.
     """
 
     def __init__(self, adapters: Adapters, optimizer: FlatAdamW, *, config_digest: str) -> None:
@@ -47,9 +48,8 @@ class TrainingState:
     def checkpoint(self) -> Checkpoint:
         """A copy of the state."""
         with self.lock:
-            first, second = (
-                self.adapters.views_of(moment) for moment in (self.optimizer.first, self.optimizer.second)
-            )
+            first = self.adapters.views_of(self.optimizer.first)
+            second = self.adapters.views_of(self.optimizer.second)
             return Checkpoint(
                 step=self.step,
                 tensors={
@@ -81,8 +81,8 @@ class TrainingState:
         if values["configDigest"] != self.config_digest:
             raise user_error(
                 "CheckpointOfAnotherRun",
-                f"the checkpoint of step {checkpoint.step} was written with another model, data set or training setting",
-                hint="use another workspace or name for the changed fine-tune, or remove its checkpoints directory",
+                f"the checkpoint of step {checkpoint.step} belongs to another model, data set or setting",
+                hint="use another workspace or name for the changed fine-tune, or remove its checkpoints",
             )
         self._restore_tensors(checkpoint)
         self.step, self.cursor = checkpoint.step, values["cursor"]

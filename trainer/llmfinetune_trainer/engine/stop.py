@@ -19,9 +19,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class StopSignal:
     """Notices signals in a thread of its own, even while the main thread waits inside of a collective.
 
-    Python runs signal handlers in the main thread only, which may be blocked in C++ until a dead peer times out; the
-    wake-up descriptor is written in any case. If the main thread has not left after `grace` seconds, `on_overdue`
-    runs in this thread, and the process ends.
+    Python runs signal handlers in the main thread only, which may be blocked in C++ until a dead peer times
+    out; the wake-up descriptor is written in any case. If the main thread has not left after `grace` seconds,
+    `on_overdue` runs in this thread, and the process ends.
     """
 
     def __init__(self, *, grace: float = GRACE_SECONDS) -> None:

@@ -1,6 +1,7 @@
 """One training process, as torchrun starts it: `python -m llmfinetune_trainer.engine.worker`.
 
-It ends with one of the exit codes of `config.exit_codes`, and leaves what happened in the file that the launcher named.
+It ends with one of the exit codes of `config.exit_codes`, and leaves what happened in the file that the
+launcher named.
 """
 
 import argparse

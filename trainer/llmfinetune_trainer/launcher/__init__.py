@@ -1,1 +1,1 @@
-"""The pod's first process and torchrun's agent below it: signals, exit codes, threads, termination message."""
+"""The pod's first process and torchrun's agent below it: signals, exit codes, termination message."""

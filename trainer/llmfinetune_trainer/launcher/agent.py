@@ -1,8 +1,9 @@
-"""torchrun's elastic agent, with restarts counted by what happened: `python -m llmfinetune_trainer.launcher.agent`.
+"""torchrun's elastic agent, with restarts counted by what happened: `python -m
+llmfinetune_trainer.launcher.agent`.
 
-Plain torchrun counts every worker that ends, also one that left because a peer was preempted, and gives up after
-`--max-restarts`. Here a worker that says "try again" (exit code 128 or more of its own) restarts for free, one that
-says "never" ends the agent at once, and only crashes use up the restarts.
+Plain torchrun counts every worker that ends, also one that left because a peer was preempted, and gives up
+after `--max-restarts`. Here a worker that says "try again" (exit code 128 or more of its own) restarts for
+free, one that says "never" ends the agent at once, and only crashes use up the restarts.
 """
 
 import logging
@@ -26,7 +27,7 @@ class CountingAgent(LocalElasticAgent):
     """An elastic agent that lets only crashes use up restarts."""
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-        result = super()._monitor_workers(worker_group)
+        result: RunResult = super()._monitor_workers(worker_group)
         if result.state is WorkerState.FAILED:
             codes = [failure.exitcode for failure in result.failures.values()]
             self._remaining_restarts = restarts_left(codes, remaining=self._remaining_restarts)
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = get_args_parser().parse_args(["--module", WORKER, *worker_arguments])
     config, command, command_arguments = config_from_args(options)
     # the agent's class is not a parameter of torch's launcher, and everything else in it is needed
-    api.LocalElasticAgent = CountingAgent  # type: ignore[misc]
+    vars(api)["LocalElasticAgent"] = CountingAgent
     api.launch_agent(config, command, command_arguments)
     return exit_codes.OK
 

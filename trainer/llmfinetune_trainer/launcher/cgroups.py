@@ -1,4 +1,4 @@
-"""What the container may use, from the files of its control group (version 1 and 2). Pure, but for the last function."""
+"""What the container may use, from the files of its control group (version 1 and 2)."""
 
 import math
 from collections.abc import Callable

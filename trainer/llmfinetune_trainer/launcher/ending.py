@@ -1,7 +1,8 @@
 """How a worker pod ends: exit code and termination message from what its processes left. Pure.
 
-The training operator replaces a pod that ends with 128 or more, and fails the job below; the first pod that ends with
-0 ends the job well. So 0 is only for a result that is there, and never for a pod that was told to stop.
+The training operator replaces a pod that ends with 128 or more, and fails the job below; the first pod that
+ends with 0 ends the job well. So 0 is only for a result that is there, and never for a pod that was told to
+stop.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""What a training process leaves behind for the launcher, and the launcher for Kubernetes: a termination message."""
+"""What a training process leaves for the launcher, and the launcher for Kubernetes."""
 
 import traceback
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ EXIT_CODES: Final[Mapping[Category, int]] = {
     "Network": exit_codes.RETRYABLE,
     "Preempted": exit_codes.PREEMPTED,
 }
-"""How a process ends by the category of its failure; categories that are not here are defects of this program."""
+"""How a process ends by the category of its failure; others are defects of this program."""
 
 
 def attempt_of(environment: Mapping[str, str]) -> str:

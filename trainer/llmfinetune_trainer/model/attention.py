@@ -1,7 +1,7 @@
 """Causal attention over documents that share one sequence: no document sees another.
 
-Registered with transformers' attention registry, so every causal model that uses the registry gets it. The cost is
-the sum of len²/2 over documents, where a dense mask would cost the square of the whole sequence.
+Registered with transformers' attention registry, so every causal model that uses the registry gets it. The
+cost is the sum of len²/2 over documents, where a dense mask would cost the square of the whole sequence.
 """
 
 from typing import Any, Final
@@ -52,18 +52,12 @@ def packed_attention(
     """
     if s_aux is not None:
         raise NotImplementedError("attention sinks are not supported on packed sequences")
-    repeat = query.shape[1] // key.shape[1]
-    # split, not slicing: its backward is one concatenation, where every slice would add a zero-filled full gradient
+    # split, not slices: its backward is one concatenation, a slice's is a zero-filled gradient of full size
     sizes = [count * length for count, length in document_groups]
+    queries, keys, values = (torch.split(tensor, sizes, dim=2) for tensor in (query, key, value))
     outputs = [
-        _group(*parts, group, repeat=repeat, scaling=scaling, window=sliding_window, softcap=softcap)
-        for *parts, group in zip(
-            query.split(sizes, dim=2),
-            key.split(sizes, dim=2),
-            value.split(sizes, dim=2),
-            document_groups,
-            strict=True,
-        )
+        _group(*group, scaling=scaling, window=sliding_window, softcap=softcap)
+        for group in zip(queries, keys, values, document_groups, strict=True)
     ]
     return torch.cat(outputs, dim=0).unsqueeze(0), None
 
@@ -74,7 +68,6 @@ def _group(
     value: Tensor,
     group: tuple[int, int],
     *,
-    repeat: int,
     scaling: float | None,
     window: int | None,
     softcap: float | None,
@@ -82,7 +75,7 @@ def _group(
     """Attention of `count` documents of equal length: [count * length, heads, head size]."""
     count, length = group
     queries, keys, values = (_documents(part, count, length) for part in (query, key, value))
-    if repeat > 1:
+    if (repeat := queries.shape[1] // keys.shape[1]) > 1:
         keys, values = keys.repeat_interleave(repeat, dim=1), values.repeat_interleave(repeat, dim=1)
     mask = _window_mask(length, window) if window is not None and window < length else None
     if softcap is None:
@@ -96,7 +89,7 @@ def _group(
 
 def _documents(part: Tensor, count: int, length: int) -> Tensor:
     """[1, heads, count * length, size] seen as [count, heads, length, size]."""
-    return part[0].unflatten(1, (count, length)).transpose(0, 1)
+    return part.view(part.shape[1], count, length, part.shape[3]).transpose(0, 1)
 
 
 def _window_mask(length: int, window: int | None) -> Tensor:
@@ -108,7 +101,7 @@ def _window_mask(length: int, window: int | None) -> Tensor:
 def _softcapped(
     query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None, scaling: float | None, softcap: float
 ) -> Tensor:
-    """Attention whose scores are bounded by tanh before the softmax (Gemma 2), which no fused kernel computes."""
+    """Attention with scores bounded by tanh before the softmax (Gemma 2): no fused kernel computes it."""
     length, size = query.shape[-2:]
     scores = query @ key.transpose(-1, -2) * (size**-0.5 if scaling is None else scaling)
     scores = softcap * torch.tanh(scores.float() / softcap)

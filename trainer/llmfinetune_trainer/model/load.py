@@ -41,7 +41,7 @@ def require_packed_attention(model: PreTrainedModel) -> None:
     if not model._supports_attention_backend:
         raise user_error(
             "ArchitectureNotSupported",
-            f"model architecture {type(model).__name__} computes its attention in a way that cannot be replaced",
+            f"architecture {type(model).__name__} computes its attention in a way that cannot be replaced",
             hint="choose a decoder whose transformers implementation supports attention backends, "
             "for example Llama, Qwen, Mistral, Gemma, Phi, GPT-2 or SmolLM",
         )
@@ -56,7 +56,7 @@ def head_of(model: PreTrainedModel) -> Head:
 
 
 def _logit_transform(config: Any) -> Callable[[Tensor], Tensor] | None:
-    """What a configuration says about logits: a soft cap (Gemma), a factor (Cohere) or a divisor (Granite)."""
+    """What a configuration does to logits: a soft cap (Gemma), a factor (Cohere), a divisor (Granite)."""
     if cap := getattr(config, "final_logit_softcapping", None):
         return lambda logits: torch.tanh(logits / cap) * cap
     if (factor := getattr(config, "logit_scale", None)) is not None:

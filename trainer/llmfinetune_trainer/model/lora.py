@@ -1,7 +1,7 @@
 """Low-rank adapters through peft, with 32-bit master weights in one flat buffer.
 
-The layers hold copies in the type of the computation; the optimizer, the gradient's all-reduce, checkpoints and the
-result work on the masters. One buffer makes each of them a single operation.
+The layers hold copies in the type of the computation; the optimizer, the gradient's all-reduce, checkpoints
+and the result work on the masters. One buffer makes each of them a single operation.
 """
 
 import math
@@ -38,7 +38,7 @@ class Adapters:
         self._gradients = self._views(self.gradient, sizes)
 
     def _views(self, flat: Tensor, sizes: list[int]) -> dict[str, Tensor]:
-        parts = zip(self.parameters.items(), flat.split(sizes), strict=True)
+        parts = zip(self.parameters.items(), torch.split(flat, sizes), strict=True)
         return {name: part.view(parameter.shape) for (name, parameter), part in parts}
 
     @property
@@ -122,14 +122,15 @@ def target_modules(model: PreTrainedModel, targets: Sequence[str]) -> list[str]:
 
 
 def initial_state(parameters: Mapping[str, Parameter], *, seed: int) -> dict[str, Tensor]:
-    """Starting weights: A uniform within 1/√(inputs), B zero. Each is a function of the seed and its name alone."""
+    """Starting weights: A uniform within 1/√(inputs), B zero; a function of the seed and the name alone."""
     return {name: _initial(name, parameter.shape, seed) for name, parameter in parameters.items()}
 
 
 def _initial(name: str, shape: torch.Size, seed: int) -> Tensor:
     if ".lora_B" in name or ".lora_embedding_A" in name:
         return torch.zeros(shape)
-    generator = torch.Generator().manual_seed(seed << 32 | zlib.crc32(name.encode()))
+    # torch's generator takes only the low 32 bits of a seed: mix, do not shift
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
     bound = 1.0 / math.sqrt(shape[-1])
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 

@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 
 class MetricsFile:
-    """Appends lines to `metrics.jsonl`. Lines after the step that training resumes from are dropped first, so that
-    the file holds every step of the weights' history exactly once.
+    """Appends lines to `metrics.jsonl`. Lines after the step that training resumes from are dropped first, so
+    that the file holds every step of the weights' history exactly once.
     """
 
     def __init__(self, directory: Path, *, resumed_step: int) -> None:

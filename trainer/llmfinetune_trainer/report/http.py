@@ -44,7 +44,7 @@ class Endpoint(NamedTuple):
         return cls(url, Path(ca_file), Path(token_file)) if url and ca_file and token_file else None
 
     def post(self, body: bytes) -> None:
-        """Posts one body. Token and certificate are read every time, because both are renewed while we run."""
+        """Posts one body. Token and certificate are read every time: both are renewed while this runs."""
         request = urllib.request.Request(self.url, data=body, method="POST")  # noqa: S310 - the operator's URL
         request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", f"Bearer {self.token_file.read_text(encoding='utf-8').strip()}")

@@ -1,0 +1,88 @@
+"""Interrupted and resumed is, bit for bit, never interrupted."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
+from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
+from llmfinetune_trainer.engine.loop import Training, evaluate_now, run_steps
+from llmfinetune_trainer.engine.stop import preempted
+from llmfinetune_trainer.errors import RunError
+
+from .tiny import Recorder, make_training, now, run_config
+
+CONFIG = run_config(epochs=3, checkpoint={"every_steps": 2, "every_seconds": None, "keep": 2})
+
+
+class StopAfter:
+    """Stops a run at the n-th micro-batch."""
+
+    def __init__(self, num_checks: int) -> None:
+        self.left = num_checks
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise preempted()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2], ids=["without dropout", "with dropout"])
+@pytest.mark.parametrize("stop_after", [1, 5, 13], ids=["in the first step", "early", "late"])
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    stop_after: int, dropout: float, tmp_path: Path
+) -> None:
+    whole, curve = Recorder(), Recorder()
+    uninterrupted = make_training(CONFIG, recorder=whole, dropout=dropout)
+    run_steps(uninterrupted)
+
+    first = Recorder()
+    interrupted = make_training(CONFIG, recorder=first, dropout=dropout, check_stop=StopAfter(stop_after))
+    with pytest.raises(RunError):
+        run_steps(interrupted)
+    store = CheckpointStore(tmp_path, keep=2)
+    store.save(interrupted.state.checkpoint(), now=now())
+
+    resumed = make_training(CONFIG, recorder=curve, dropout=dropout)
+    path = store.newest()
+    assert path is not None
+    resumed.state.restore(read_checkpoint(path))
+    run_steps(resumed)
+
+    assert [*first.losses, *curve.losses] == whole.losses
+    assert torch.equal(resumed.state.adapters.master, uninterrupted.state.adapters.master)
+    assert [record.samples for record in [*first.steps, *curve.steps]] == [r.samples for r in whole.steps]
+    assert resumed.state.history.points == uninterrupted.state.history.points
+
+
+def test_periodic_checkpoints_are_written_and_the_newest_resumes(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=2)
+    saved: list[int] = []
+    writer = CheckpointWriter(store, clock=now, on_saved=lambda facts: saved.append(facts.step))
+    training = make_training(CONFIG, checkpoints=writer)
+    evaluate_now(training)
+    _run_slowly(training, writer)
+    assert saved == [2, 4, 6, 8]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000006", "step-00000008"]
+    resumed = make_training(CONFIG)
+    path = store.newest()
+    assert path is not None
+    resumed.state.restore(read_checkpoint(path))
+    assert resumed.state.eval_loss_before == training.state.eval_loss_before
+    assert torch.equal(resumed.state.adapters.master, training.state.adapters.master)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused() -> None:
+    training = make_training(CONFIG)
+    checkpoint = training.state.checkpoint()
+    other = checkpoint._replace(state={**checkpoint.state, "configDigest": "another"})
+    with pytest.raises(RunError, match="another model, data set or setting"):
+        training.state.restore(other)
+
+
+def _run_slowly(training: Training, writer: CheckpointWriter) -> None:
+    """Runs to the end, letting every checkpoint finish before the next step."""
+    training.check_stop = writer._finish_pending
+    run_steps(training)
+    writer.close()

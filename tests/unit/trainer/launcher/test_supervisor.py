@@ -1,0 +1,75 @@
+"""The pod's first process, on real child processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llmfinetune_trainer.launcher.agent import restarts_left
+from llmfinetune_trainer.launcher.supervisor import supervise
+
+pytestmark = [
+    pytest.mark.timeout(300),  # importing torch takes long on a busy machine
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of torch and its bindings, not ours
+]
+
+SUPERVISE = """
+import os, sys
+from llmfinetune_trainer.launcher.supervisor import supervise
+code, told = supervise([sys.executable, "-c", sys.argv[1]], environment=os.environ)
+print(code, told)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("", 0), ("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", -9)]
+)
+def test_code_of_the_child_is_returned(script: str, code: int) -> None:
+    assert supervise([sys.executable, "-c", script], environment=os.environ) == (code, False)
+
+
+def test_orphans_are_reaped_and_their_codes_not_mistaken_for_the_childs() -> None:
+    script = (
+        "import os, time\nif os.fork() == 0:\n  raise SystemExit(9)\ntime.sleep(0.3)\nraise SystemExit(4)"
+    )
+    assert supervise([sys.executable, "-c", script], environment=os.environ) == (4, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_reach_the_child_as_sigterm(number: signal.Signals, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = (
+        "import signal, sys, time, pathlib\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(21))\n"
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE, script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not ready.exists():
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert output.split() == ["21", "True"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "left"),
+    [([138], 4), ([143, 138], 4), ([-9], 3), ([138, -9], 3), ([2], 0), ([138, 2], 0), ([1], 0)],
+    ids=[
+        "peers lost: free",
+        "preempted: free",
+        "a crash costs one",
+        "a crash beside lost peers costs one",
+        "the user must act: at once",
+        "the user must act, the others lost it",
+        "a defect: at once",
+    ],
+)
+def test_only_crashes_use_up_restarts(codes: list[int], left: int) -> None:
+    assert restarts_left(codes, remaining=3) == left
