@@ -1,6 +1,7 @@
 """The demonstration from an empty machine to an adapter, and back."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from demo.kubectl import Namespace
 from demo.objects import DATA_CONFIG_MAP, config_map, namespace
 from demo.stack import install_operator, load_model, remove_operator
 from demo.text import closing_line, heading, show_answers
+from devcluster.command import run as run_program
 
 NAMESPACE = "llmfinetune-demo"
 NAME = "api-questions"
@@ -75,7 +77,7 @@ def _start(place: Namespace, repository: Path) -> None:
     place.apply(namespace(NAMESPACE))
     place.run("delete", "llmfinetune", NAME, "--ignore-not-found", timeout=300)
     load_model(place)
-    questions = (repository / EXAMPLE / "train.jsonl").read_text()
+    questions = run_program([sys.executable, repository / EXAMPLE / "generate.py"])
     place.apply(config_map(DATA_CONFIG_MAP, {"train.jsonl": questions}))
     print("model: SmolLM2-135M-Instruct, copied onto a volume")
     print(f"data: {len(questions.splitlines())} questions about the API, in a ConfigMap")

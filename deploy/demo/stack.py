@@ -14,8 +14,7 @@ LOADER = "llmfinetune-demo-loader"
 def install_operator(namespace: Namespace, repository: Path) -> None:
     """Applies the development overlay and waits until the operator is ready."""
     rendered = namespace.run("kustomize", str(repository / OVERLAY))
-    namespace.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=rendered)
-    namespace.run("wait", "--for=condition=Established", "crd/llmfinetunes.llmfinetune.dev", "--timeout=60s")
+    namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input_text=rendered)
     system = namespace.to(OPERATOR_NAMESPACE)
     # The tag of a development image stays the same: only a new pod runs what was just built.
     system.run("rollout", "restart", "deployment/llmfinetune-operator")
@@ -25,7 +24,7 @@ def install_operator(namespace: Namespace, repository: Path) -> None:
 def remove_operator(namespace: Namespace, repository: Path) -> None:
     """Deletes what the overlay made: the resource definition too, and with it every fine-tune."""
     rendered = namespace.run("kustomize", str(repository / OVERLAY))
-    namespace.run("delete", "--ignore-not-found", "--wait=true", "-f", "-", stdin=rendered, timeout=300)
+    namespace.kubectl("delete", "--ignore-not-found", "-f", "-", input_text=rendered, timeout=300)
 
 
 def model_file() -> Path:

@@ -1,1 +1,1 @@
-"""Operator of LLMFineTune: watches fine-tunes and moves the cluster, one step at a time, to what they ask for."""
+"""Operator of LLMFineTune: watches fine-tunes and moves the cluster, step by step, to what they ask for."""

@@ -1,6 +1,7 @@
 """Exit codes of the trainer's commands.
 
-The training operator (restartPolicy ExitCode) replaces a pod that ended with 128 or more and fails the job below that.
+The training operator (restartPolicy ExitCode) replaces a pod that ended with 128 or more,
+and fails the job below that.
 """
 
 from typing import Final

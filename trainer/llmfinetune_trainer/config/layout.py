@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WORKSPACE: Final = Path("/workspace")
-"""Mount point of the fine-tune's volume in a pod (for an existing claim: a sub-path with the fine-tune's name)."""
+"""Mount point of the fine-tune's volume in a pod (for an existing claim: a sub-path, the fine-tune's name)."""
 RUN_CONFIG: Final = Path("/etc/llmfinetune/run.json")
 """The run configuration, mounted from the ConfigMap."""
 SOURCES: Final = Path("/mnt/llmfinetune")
@@ -17,7 +17,7 @@ TERMINATION_LOG: Final = Path("/dev/termination-log")
 
 ENV_SERVER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
 ENV_SERVER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"
-ENV_SERVER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # noqa: S105 - the name of a variable that names a file
+ENV_SERVER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # noqa: S105 - a variable's name
 ENV_ATTEMPT: Final = "LLMFINETUNE_ATTEMPT"
 ENV_SOURCES: Final = "LLMFINETUNE_SOURCES"
 """Overrides `SOURCES`, for runs outside a cluster."""

@@ -1,7 +1,7 @@
 """What the trainer tells the operator: progress reports over HTTPS, and the termination message of a pod.
 
-A report's body is the one of Kubeflow Trainer's progress contract (KEP-2779), with this project's own facts under a
-key of their own. Every string and list is bounded here, because all of it may end in a status.
+A report's body is the one of Kubeflow Trainer's progress contract (KEP-2779), with this project's own facts
+under a key of their own. Every string and list is bounded here, because all of it may end in a status.
 """
 
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Where a model or a data set comes from, as a URI. Parsing only; fetching is the trainer's `sources` package."""
+"""Where a model or a data set comes from, as a URI. Parsing only; fetching is the package `sources`."""
 
 from typing import Literal, NamedTuple
 
@@ -13,7 +13,10 @@ CLUSTER_PATTERN = (
 )
 """What a source may look like in a cluster. A path of the local machine is allowed only outside one."""
 
-_HINT = "use hf://owner/name, pvc://claim/path, https://…#sha256=<64 hex digits>, configMap://name/key, or a local path"
+_HINT = (
+    "use hf://owner/name, pvc://claim/path, https://…#sha256=<64 hex digits>, configMap://name/key, "
+    "or a local path"
+)
 
 
 class Source(NamedTuple):
@@ -63,7 +66,9 @@ def _https(uri: str) -> Source:
     url, _, fragment = uri.partition("#")
     algorithm, _, digest = fragment.partition("=")
     if algorithm != "sha256" or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise ValueError(f"source {uri!r} needs the digest of what it must deliver: append #sha256=<64 hex digits>")
+        raise ValueError(
+            f"source {uri!r} needs the digest of what it must deliver: append #sha256=<64 hex digits>"
+        )
     return Source("https", url, url.rsplit("/", 1)[-1], digest)
 
 
