@@ -45,7 +45,7 @@ def write_atomically(target: Path, text: str) -> None:
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Waits until no other process holds `lock`; the system releases it when its holder ends, or is killed."""
+    """Waits until no other process holds `lock`; released when its holder ends or is killed."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
