@@ -5,7 +5,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Frozen(BaseModel):
-    """An immutable value. The docstring under a field is its description in `kubectl explain` and the docs."""
+    """An immutable value. The docstring under a field is its description in `kubectl explain` and docs."""
 
     model_config = ConfigDict(
         frozen=True,

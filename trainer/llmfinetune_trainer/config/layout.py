@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WORKSPACE: Final = Path("/workspace")
-"""Mount point of the fine-tune's volume in a pod (for an existing claim: a sub-path, the fine-tune's name)."""
+"""Mount point of the fine-tune's volume in a pod (for an existing claim: its sub-path)."""
 RUN_CONFIG: Final = Path("/etc/llmfinetune/run.json")
 """The run configuration, mounted from the ConfigMap."""
 SOURCES: Final = Path("/mnt/llmfinetune")
