@@ -1,4 +1,4 @@
-"""When the status is written: at once where something happened, now and then for figures, never for nothing."""
+"""The status is written at once where something happened, now and then for figures, never for nothing."""
 
 from datetime import timedelta
 

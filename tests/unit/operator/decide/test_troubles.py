@@ -1,4 +1,4 @@
-"""What goes wrong on the way: each is told with its fix, heals by itself where it can, and fails where waiting cannot help."""
+"""What goes wrong is told with its fix, heals by itself where it can, and fails where waiting cannot help."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A cluster in memory: applies decisions as the API server would, and lets a test play the controllers' part."""
+"""A cluster in memory: applies decisions like the API server, and lets a test play the controllers."""
 
 import copy
 import itertools
@@ -212,6 +212,15 @@ class World:
         return Result(
             attempt=attempt, adapter="output/adapter", sha256=DIGEST, steps=10, loss=1.5, eval_loss=1.6
         )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that changes, to come back to."""
+        fixed = {"settings": self.settings, "_uids": self._uids, "report": self.report}
+        return fixed | copy.deepcopy({k: v for k, v in vars(self).items() if k not in fixed})
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Comes back to a snapshot."""
+        vars(self).update(saved)
 
     def contents(self) -> dict[ChildRef, dict[str, Any]]:
         """What the children say, without what tells one incarnation from another."""

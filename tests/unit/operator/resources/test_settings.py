@@ -20,7 +20,7 @@ def test_variables_become_fields_and_empty_ones_do_not_count() -> None:
 
 
 def test_every_variable_at_fault_is_named() -> None:
-    with pytest.raises(ValueError, match="LLMFINETUNE_TRAINER_IMAGE.*LLMFINETUNE_RESYNC_SECONDS"):
+    with pytest.raises(ValueError, match=r"LLMFINETUNE_TRAINER_IMAGE.*LLMFINETUNE_RESYNC_SECONDS"):
         Settings.from_environment({"LLMFINETUNE_RESYNC_SECONDS": "soon"})
 
 
