@@ -1,0 +1,1 @@
+"""Benchmarks: what the project's figures come from, each part one command."""

@@ -1,0 +1,95 @@
+"""`python -m benchmarks.trainers`: ours and the peers in turn; writes build/bench/result.{json,png}."""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from benchmarks.trainers import report
+from benchmarks.trainers.comparison import compare
+from benchmarks.trainers.contestants import QUICK, chosen_peers
+from benchmarks.trainers.setup import find_data, make_setup
+from benchmarks.trainers.workload import ADAPTERS, Workload
+
+ROOT = Path("build/bench")
+QUICK_WORKLOAD = {"steps": 2, "batch_size": 32, "held_out": 8}
+
+
+def main() -> None:
+    """Runs the comparison for every chosen configuration, prints the tables, and writes result and plot."""
+    options = _options()
+    adapters = options.adapters.split(",")
+    result: dict[str, Any] = {"machine": machine()}
+    for adapter in adapters:
+        workload = Workload(
+            adapter=adapter, **(QUICK_WORKLOAD if options.quick else {"steps": options.steps})
+        )
+        section = _compared(workload, options, into=result, is_first=adapter == adapters[0])
+        print(f"\nadapters on {', '.join(workload.targets)}\n{report.table(section)}", flush=True)
+    print(f"\nresult: {ROOT / 'result.json'}, plot: {ROOT / 'result.png'}")
+
+
+def _compared(
+    workload: Workload, options: argparse.Namespace, *, into: dict[str, Any], is_first: bool
+) -> dict[str, Any]:
+    """Compares one configuration; the first lies at the top of the result, others below their name."""
+    names = options.peers.split(",") if options.peers else list(QUICK) if options.quick else None
+    root = ROOT / workload.adapter
+    setup = make_setup(workload, data=find_data(options.data), root=root)
+
+    def write(section: dict[str, Any]) -> None:
+        into.update(section if is_first else {workload.adapter: section})
+        _write(into)
+
+    section = compare(setup, chosen_peers(names), rounds=options.rounds, root=root, on_progress=write)
+    write(section)
+    report.plot(section, ROOT / ("result.png" if is_first else f"result-{workload.adapter}.png"))
+    return section
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load": os.getloadavg(),
+    }
+
+
+def _write(result: dict[str, Any]) -> None:
+    partial = ROOT / "result.json.partial"
+    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    partial.replace(ROOT / "result.json")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two peers, one short round, under five minutes")
+    parser.add_argument("--rounds", type=int, help="alternations (default: 3, quick: 1)")
+    default_steps = next(field.default for field in dataclasses.fields(Workload) if field.name == "steps")
+    parser.add_argument(
+        "--steps", type=int, default=default_steps, help="optimizer steps a run, the first not counted"
+    )
+    parser.add_argument("--peers", help="names, separated by commas (default: all)")
+    parser.add_argument(
+        "--adapters", help=f"configurations of {', '.join(ADAPTERS)} (default: all, quick: qv)"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="alpaca rows as JSON (default: LLMFINETUNE_DATA, ../shared/data)"
+    )
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.adapters = options.adapters or ("qv" if options.quick else ",".join(ADAPTERS))
+    return options
+
+
+if __name__ == "__main__":
+    main()
