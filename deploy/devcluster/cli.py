@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from devcluster import components, doctor
 from devcluster.apiserver import ApiServer
@@ -53,9 +55,10 @@ def chosen_provider(options: argparse.Namespace, layout: Layout, *, announce: bo
 
 def up(options: argparse.Namespace, layout: Layout) -> int:
     """Bring the cluster up."""
+    provider, with_kwok = chosen_provider(options, layout, announce=True), "kwok" in options.extras
+    provider.prepare(with_kwok=with_kwok)
     with cluster_lock(layout):
-        provider = chosen_provider(options, layout, announce=True)
-        provider.up(with_kwok="kwok" in options.extras)
+        provider.up(with_kwok=with_kwok)
         record_provider(layout, provider.name)
     kubeconfig = provider.kubeconfig()
     print(f"cluster: up\nprovider: {provider.name}")
@@ -99,11 +102,9 @@ def kubeconfig(options: argparse.Namespace, layout: Layout) -> int:
     """Print where the kubeconfig lies."""
     provider = chosen_provider(options, layout, announce=False)
     path = provider.kubeconfig()
-    if path is None:
-        raise NotRunningError("the cluster is that of your own kubeconfig", hint="leave KUBECONFIG as it is")
-    if not path.exists():
+    if path is not None and not path.exists():
         raise NotRunningError("no cluster is up", hint="python3 -m devcluster up")
-    print(path)
+    print(path or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     return ExitCode.OK
 
 

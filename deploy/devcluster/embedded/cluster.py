@@ -3,11 +3,12 @@
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.command import run_unchecked
-from devcluster.components import CLUSTER, KUBE_PROXY, KUBECTL
+from devcluster.components import CLUSTER, KUBE_PROXY, KUBECTL, Component
 from devcluster.disk import require_free
 from devcluster.embedded import cleanup, network
 from devcluster.embedded.identities import Identities
@@ -54,14 +55,19 @@ class EmbeddedCluster:
         """Every program of the cluster."""
         return Services(self.settings, self.builder, Identities(self.settings))
 
+    def prepare(self, extras: Sequence[Component] = ()) -> None:
+        """Build and install what is missing, which takes minutes on a new machine."""
+        require_root()
+        wanted = (*CLUSTER, *extras)
+        missing = self.builder.missing(wanted)
+        require_free(self.settings.layout.cache, COLD_BUILD_GB if missing else RUN_GB)
+        ensure_packages(NODE)
+        self.builder.ensure(wanted, Progress(len(missing)))
+
     def up(self) -> None:
         """Start what does not run, and return when pods can be scheduled and PyTorchJobs are served."""
         require_root()
-        missing = self.builder.missing(CLUSTER)
-        require_free(self.settings.layout.cache, COLD_BUILD_GB if missing else RUN_GB)
-        progress = Progress(len(missing) + 3)
-        ensure_packages(NODE)
-        self.builder.ensure(CLUSTER, progress)
+        progress = Progress(3)
         with progress.step("starting the control plane"):
             self._start_control_plane()
         with progress.step("starting the node"):

@@ -28,6 +28,9 @@ class Provider(Protocol):
     def name(self) -> str:
         """Name on the command line."""
 
+    def prepare(self, *, with_kwok: bool) -> None:
+        """Build and install what `up` needs; takes long at first and changes no cluster."""
+
     def up(self, *, with_kwok: bool) -> None:
         """Bring the cluster up with training-operator in it, from whatever state it is in."""
 

@@ -10,7 +10,6 @@ from devcluster.images.transfer import Transfer
 from devcluster.kubectl import Kubectl
 from devcluster.kwok import install_kwok
 from devcluster.layout import Layout
-from devcluster.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,14 @@ class EmbeddedProvider:
         """The cluster behind the provider."""
         return EmbeddedCluster(EmbeddedSettings(layout=self.layout))
 
+    def prepare(self, *, with_kwok: bool) -> None:
+        """Build programs and install packages."""
+        self.cluster.prepare((KWOK,) if with_kwok else ())
+
     def up(self, *, with_kwok: bool) -> None:
-        """Build, install and start what is missing."""
+        """Start what does not run."""
         self.cluster.up()
         if with_kwok:
-            self.cluster.builder.ensure([KWOK], Progress(1))
             install_kwok(self.cluster)
 
     def down(self, *, keep_data: bool) -> None:

@@ -20,13 +20,16 @@ class KubeconfigProvider:
     layout: Layout
     name: str = "kubeconfig"
 
-    def up(self, *, with_kwok: bool) -> None:
-        """Check that the cluster answers, and install training-operator only where it is missing."""
+    def prepare(self, *, with_kwok: bool) -> None:
+        """Refuse what this provider does not have."""
         if with_kwok:
             raise DevClusterError(
                 "KWOK is not installed into a cluster of yours",
                 hint="use --provider embedded for simulated nodes",
             )
+
+    def up(self, *, with_kwok: bool) -> None:
+        """Check that the cluster answers, and install training-operator only where it is missing."""
         if not self.is_running():
             raise NotRunningError(
                 "the kubeconfig's current context does not answer",

@@ -36,12 +36,15 @@ class KindProvider:
     layout: Layout
     name: str = "kind"
 
-    def up(self, *, with_kwok: bool) -> None:
-        """Create the cluster unless it is there, and install training-operator."""
+    def prepare(self, *, with_kwok: bool) -> None:
+        """Refuse what this provider does not have."""
         if with_kwok:
             raise DevClusterError(
                 "KWOK comes with the embedded provider only", hint="--provider embedded --with kwok"
             )
+
+    def up(self, *, with_kwok: bool) -> None:
+        """Create the cluster unless it is there, and install training-operator."""
         find_tool("kind", hint=KIND_HINT)
         progress = Progress(2)
         with progress.step("creating the kind cluster"):
