@@ -13,6 +13,7 @@ from devcluster.gobuild import GoBuilder
 from devcluster.oci import write_archive
 
 NAMESPACE = "k8s.io"
+SEEN = "io.cri-containerd.image"
 HOLD = "containerd.io/gc.root"
 
 
@@ -57,12 +58,32 @@ class NodeImages:
         for chain in chains:
             run([*self._control, "snapshots", "label", chain, f"{HOLD}="])
 
+    def announce(self, name: str) -> None:
+        """Let containerd's Kubernetes side see that a name now stands for another image.
+
+        It looks at a new name, and at a known one only when that lacks the mark of having been looked at.
+        """
+        run([*self._control, "images", "label", name, f"{SEEN}="])
+
+    def forget_replaced(self) -> None:
+        """Remove images that no name stands for any more, so that containerd frees their layers."""
+        rows = [line.split()[:3] for line in run([*self._control, "images", "list"]).splitlines()[1:]]
+        gone = replaced({name: digest for name, _, digest in rows})
+        if gone:
+            run_unchecked([*self._control, "images", "rm", *gone])
+
     def load_bytes(self, archive: bytes) -> None:
         """Import an archive given as bytes and unpack its image."""
         with tempfile.NamedTemporaryFile(suffix=".tar") as file:
             file.write(archive)
             file.flush()
             self.load(Path(file.name))
+
+
+def replaced(images: Mapping[str, str]) -> list[str]:
+    """Return the names by identity alone whose image has no proper name, from names and digests."""
+    named = {digest for name, digest in images.items() if not name.startswith("sha256:")}
+    return [name for name, digest in images.items() if name.startswith("sha256:") and digest not in named]
 
 
 def upper_folder(mount: Mapping[str, Any]) -> Path:

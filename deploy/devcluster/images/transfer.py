@@ -41,6 +41,8 @@ class Transfer:
             parent = layer.chain
         node.load_bytes(description(image))
         node.release_snapshots(added)
+        node.announce(image.name)
+        node.forget_replaced()
 
 
 def fill(target: Path, source: Path) -> None:
