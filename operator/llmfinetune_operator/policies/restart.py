@@ -3,6 +3,7 @@ them."""
 
 from typing import Any
 
+from llmfinetune_operator.api.changes import CHANGES, change_class
 from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec
 from llmfinetune_operator.constants import ANNOTATION_TEMPLATE_HASH
 from llmfinetune_operator.observed import Object
@@ -16,10 +17,18 @@ def restart_hash(spec: LLMFineTuneSpec) -> str:
     Taken from the spec and not from the pod template, so that an upgrade of the operator, which may build
     templates otherwise, restarts nobody.
     """
-    workers = spec.workers.model_dump(mode="json", exclude={"replicas"})
-    runtime = spec.runtime.model_dump(mode="json", include={"image", "env"})
-    fields: dict[str, Any] = {"workers": workers, "runtime": runtime}
-    return content_hash({**fields, "priority": spec.run_policy.priority_class_name})
+    return content_hash(_restart_fields(spec.model_dump(mode="json", by_alias=True), ""))
+
+
+def _restart_fields(value: dict[str, Any], prefix: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, inner in value.items():
+        path = f"{prefix}{key}"
+        if isinstance(inner, dict) and any(declared.startswith(f"{path}.") for declared in CHANGES):
+            kept[key] = _restart_fields(inner, f"{path}.")
+        elif change_class(path) == "restart":
+            kept[key] = inner
+    return kept
 
 
 def needs_restart(view: View, job: Object) -> bool:

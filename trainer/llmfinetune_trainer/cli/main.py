@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from llmfinetune_trainer.cli import arguments
+from llmfinetune_trainer.config.layout import RUN_CONFIG, WORKSPACE
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.launcher.outcome import failure_of
 
@@ -88,9 +89,10 @@ def _launch(commands: Commands) -> None:
     )
     arguments.add_termination_log(command)
     command.add_argument(
-        "arguments",
-        nargs=argparse.REMAINDER,
-        help="passed on to every training process (--config, --workspace)",
+        "--config", type=Path, default=RUN_CONFIG, help="run configuration (default: %(default)s)"
+    )
+    command.add_argument(
+        "--workspace", type=Path, default=WORKSPACE, help="the volume (default: %(default)s)"
     )
     command.set_defaults(command=_run_launch)
 
@@ -147,8 +149,8 @@ def _run_launch(options: argparse.Namespace) -> int:
     from llmfinetune_trainer.launcher.supervisor import launch
 
     logging.getLogger().setLevel(logging.INFO)
-    rest = [argument for argument in options.arguments if argument != "--"]
-    return launch(rest, environment=os.environ, termination_log=arguments.termination_log(options))
+    worker = ["--config", str(options.config), "--workspace", str(options.workspace)]
+    return launch(worker, environment=os.environ, termination_log=arguments.termination_log(options))
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
