@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from llmfinetune_trainer.cli import arguments
-from llmfinetune_trainer.config.layout import RUN_CONFIG, WORKSPACE
 from llmfinetune_trainer.config import exit_codes
+from llmfinetune_trainer.config.layout import RUN_CONFIG, WORKSPACE
 from llmfinetune_trainer.launcher.outcome import failure_of
 
 DESCRIPTION = """\
