@@ -62,12 +62,17 @@ def build_registry(store: Store, notify: Notify, configuration: Configuration) -
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return await connection_info(configuration)
 
+    concerned: dict[str, set[Key]] = {}
+    """By uid: fine-tunes that an index handler's call concerned, for the event handler's that follows."""
+
     async def remember(body: kopf.Body, **_: Any) -> None:
-        store.put(cast(Object, dict(body)))
+        obj = cast(Object, dict(body))
+        concerned.setdefault(obj["metadata"]["uid"], set()).update(store.put(obj))
 
     async def notice(event: kopf.RawEvent, **_: Any) -> None:
         obj = cast(Object, event["object"])
-        for key in store.remove(obj) if event["type"] == "DELETED" else store.put(obj):
+        keys = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
+        for key in keys | concerned.pop(obj["metadata"]["uid"], set()):
             notify(key)
 
     kopf.on.startup(registry=registry)(configure)

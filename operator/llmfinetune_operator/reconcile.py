@@ -20,10 +20,10 @@ from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store, ref_of
 
-WARNINGS_SECONDS: Final = 10.0
-"""How often the warnings about something that waits are read again."""
-WARNINGS_FRESH: Final = timedelta(seconds=WARNINGS_SECONDS / 2)
-"""For how long warnings that were read are not asked for again, however many events come."""
+WARNINGS_FIRST_SECONDS: Final = 5.0
+"""How long something waits before the warnings about it are read."""
+WARNINGS_MOST_SECONDS: Final = 80.0
+"""How often they are read again at least, while it still waits."""
 logger = logging.getLogger(__name__)
 
 
@@ -74,8 +74,10 @@ class Memory:
 
     last_status_write: datetime | None = None
     refused: dict[ChildRef, "Refusal"] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
     warnings: tuple[Object, ...] = ()
-    warnings_read_at: datetime | None = None
+    warnings_due: datetime | None = None
+    warnings_interval: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,7 @@ class Reconciler:
         memory = self._memories.setdefault(key, Memory())
         observed = await self._gather(key, fine_tune, memory)
         decision = await self._act(key, observed, memory)
-        return self._seconds_until_next(decision, observed)
+        return self._seconds_until_next(decision, memory)
 
     async def _gather(self, key: Key, fine_tune: Object, memory: Memory) -> Observed:
         children = dict(self._store.children(key))
@@ -154,13 +156,20 @@ class Reconciler:
     async def _warnings(
         self, children: dict[ChildRef, Object], pods: tuple[Object, ...], memory: Memory
     ) -> tuple[Object, ...]:
-        waiting = events.pending(children, pods)
-        now = self._clock()
+        """Read the warnings about what waits: soon after it began to, then ever more seldom."""
+        now, waiting = self._clock(), events.pending(children, pods)
+        uids = {each["metadata"]["uid"] for each in waiting}
+        if uids - memory.waiting:
+            memory.warnings_interval = WARNINGS_FIRST_SECONDS
+            memory.warnings_due = now + timedelta(seconds=WARNINGS_FIRST_SECONDS)
+        memory.waiting = uids
         if not waiting:
-            memory.warnings, memory.warnings_read_at = (), None
-        elif memory.warnings_read_at is None or now - memory.warnings_read_at >= WARNINGS_FRESH:
+            memory.warnings, memory.warnings_due = (), None
+        elif memory.warnings_due is not None and now >= memory.warnings_due:
             found = [warning for each in waiting for warning in await self._cluster.warnings_about(each)]
-            memory.warnings, memory.warnings_read_at = tuple(found), now
+            memory.warnings = tuple(found)
+            memory.warnings_interval = min(2 * memory.warnings_interval, WARNINGS_MOST_SECONDS)
+            memory.warnings_due = now + timedelta(seconds=memory.warnings_interval)
         return memory.warnings
 
     async def _act(self, key: Key, observed: Observed, memory: Memory) -> Decision:
@@ -238,13 +247,9 @@ class Reconciler:
             except ApiError as error:
                 logger.warning("cannot post an event", extra={"event": event.reason, "reason": error.reason})
 
-    def _seconds_until_next(self, decision: Decision, observed: Observed) -> float | None:
-        seconds = []
-        if decision.wake_at is not None:
-            seconds.append(max(0.0, (decision.wake_at - self._clock()).total_seconds()))
-        if events.pending(dict(observed.children), observed.pods):
-            seconds.append(WARNINGS_SECONDS)
-        return min(seconds, default=None)
+    def _seconds_until_next(self, decision: Decision, memory: Memory) -> float | None:
+        times = [each for each in (decision.wake_at, memory.warnings_due) if each is not None]
+        return max(0.0, (min(times) - self._clock()).total_seconds()) if times else None
 
 
 def _known_ca(children: dict[ChildRef, Object], key: Key) -> str:

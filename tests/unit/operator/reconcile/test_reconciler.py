@@ -11,7 +11,7 @@ from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, 
 from llmfinetune_operator.observed import ChildRef, Observed
 from llmfinetune_operator.progress.authority import new_authority
 from llmfinetune_operator.progress.reports import Reports
-from llmfinetune_operator.reconcile import WARNINGS_SECONDS, Reconciler
+from llmfinetune_operator.reconcile import WARNINGS_FIRST_SECONDS, WARNINGS_MOST_SECONDS, Reconciler
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store
 from llmfinetune_trainer.config.messages import Report
@@ -245,20 +245,46 @@ async def test_an_event_that_cannot_be_posted_fails_nothing() -> None:
     assert await world.reconcile(KEY) is None
 
 
-async def test_warnings_are_read_only_while_something_waits_and_not_at_every_event() -> None:
+async def test_warnings_are_read_once_something_has_waited_for_a_while() -> None:
     world = World(wants())
     world.cluster.warnings = [{"reason": "FailedMount"}]
-    world.store.put(pod())
-    await world.reconcile(KEY)
+    world.store.put(pod(phase="Pending"))
+    assert await world.reconcile(KEY) == WARNINGS_FIRST_SECONDS
     assert world.cluster.reads == []
-    world.store.put(pod(phase="Pending", version=2))
-    assert await world.reconcile(KEY) == WARNINGS_SECONDS
+    world.now += timedelta(seconds=WARNINGS_FIRST_SECONDS)
+    await world.reconcile(KEY)
     await world.reconcile(KEY)
     assert world.cluster.reads == ["warnings medical-worker-0"]
     assert world.seen[-1].events == ({"reason": "FailedMount"},)
-    world.now += timedelta(seconds=WARNINGS_SECONDS)
-    await world.reconcile(KEY)
-    assert len(world.cluster.reads) == 2
+
+
+async def test_warnings_are_read_ever_more_seldom_while_nothing_else_comes_to_wait() -> None:
+    world = World(wants())
+    world.store.put(pod(phase="Pending"))
+    waits = []
+    for _ in range(7):
+        wait = await world.reconcile(KEY)
+        assert wait is not None
+        waits.append(wait)
+        world.now += timedelta(seconds=wait)
+    assert waits == [
+        5.0,
+        10.0,
+        20.0,
+        40.0,
+        WARNINGS_MOST_SECONDS,
+        WARNINGS_MOST_SECONDS,
+        WARNINGS_MOST_SECONDS,
+    ]
+    world.store.put(pod("medical-worker-1", uid="p2", phase="Pending"))
+    assert await world.reconcile(KEY) == WARNINGS_FIRST_SECONDS
+
+
+async def test_without_anything_that_waits_there_are_no_warnings() -> None:
+    world = World(wants())
+    world.store.put(pod())
+    assert await world.reconcile(KEY) is None
+    assert world.cluster.reads == []
 
 
 async def test_a_claim_of_the_user_s_is_read_since_no_watch_carries_it() -> None:

@@ -1,0 +1,120 @@
+"""`python -m benchmarks.operator`: measures the operator against its targets, prints a table, writes JSON."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from kubernetes.aio import config
+from kubernetes.aio.client import Configuration
+from tests.api.client import Kubectl
+from tests.api.operator.process import REPOSITORY, OperatorProcess
+
+from benchmarks.operator.load import Load
+from devcluster.apiserver import ApiServer
+
+RESULT: Final = REPOSITORY / "build/bench/operator.json"
+CRD: Final = REPOSITORY / "crds/llmfinetune.dev_llmfinetunes.yaml"
+IDLE_SECONDS: Final = 20.0
+QUIET_SECONDS: Final = 5.0
+MOST_ROUNDS: Final = 20
+MEGABYTE: Final = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured value beside its target."""
+
+    name: str
+    value: float
+    unit: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the target is reached; a figure without one always is."""
+        above = self.at_least is None or self.value >= self.at_least
+        return above and (self.at_most is None or self.value <= self.at_most)
+
+    def line(self) -> str:
+        """Return a line of the table."""
+        targets = ((">=", self.at_least), ("<=", self.at_most))
+        target = next((f"{sign} {limit:g}" for sign, limit in targets if limit is not None), "")
+        verdict = "" if not target else "ok" if self.is_met else "MISSED"
+        return f"{self.name:<38} {self.value:>10.3f} {self.unit:<6} {target:>9}  {verdict}"
+
+
+def main() -> None:
+    """Measure; end with status 1 where a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operator", description=__doc__)
+    parser.add_argument("--count", type=int, default=500, help="fine-tunes to create (default: %(default)s)")
+    options = parser.parse_args()
+    with ApiServer() as server, tempfile.TemporaryDirectory() as folder:
+        kubectl = Kubectl(server.kubectl, server.kubeconfig)
+        kubectl("apply", "--server-side", "-f", str(CRD))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        with OperatorProcess(server.kubeconfig, Path(folder) / "log") as operator:
+            figures = asyncio.run(measure(operator, server.kubeconfig, options.count))
+    report(figures)
+    sys.exit(0 if all(figure.is_met for figure in figures) else 1)
+
+
+async def measure(operator: OperatorProcess, kubeconfig: Path, count: int) -> list[Figure]:
+    """Return every figure."""
+    configuration = Configuration()
+    await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    load = Load(configuration)
+    try:
+        started = time.monotonic()
+        _, ended = await asyncio.gather(load.create(count), load.wait_for_children(count))
+        writes = await writes_while_idle(operator)
+        resident = operator.resident_bytes()
+        reactions = await load.reactions(min(count, 200))
+    finally:
+        await load.close()
+    return [
+        Figure(
+            name=f"first children of {count} fine-tunes",
+            value=count / (ended - started),
+            unit="1/s",
+            at_least=30,
+        ),
+        Figure(name="memory", value=resident / MEGABYTE, unit="MB", at_most=120),
+        Figure(name=f"writes in {IDLE_SECONDS:g} s without a change", value=writes, unit="", at_most=0),
+        Figure(name="spec to child, median", value=reactions.percentile(50), unit="s"),
+        Figure(name="spec to child, 99th percentile", value=reactions.percentile(99), unit="s", at_most=1),
+        Figure(name="memory at the end", value=operator.resident_bytes() / MEGABYTE, unit="MB", at_most=120),
+    ]
+
+
+async def writes_while_idle(operator: OperatorProcess) -> int:
+    """Wait until the operator has settled, and return how many writes it sends although nothing changes."""
+    known, settled = -1, operator.num_writes()
+    for _ in range(MOST_ROUNDS):
+        known, settled = settled, await writes_after(operator, QUIET_SECONDS)
+        if known == settled:
+            break
+    return await writes_after(operator, IDLE_SECONDS) - settled
+
+
+async def writes_after(operator: OperatorProcess, seconds: float) -> int:
+    """Wait, and return how many writes there have been since the start."""
+    await asyncio.sleep(seconds)
+    return operator.num_writes()
+
+
+def report(figures: list[Figure]) -> None:
+    """Print the table and write the JSON."""
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps([{**asdict(each), "met": each.is_met} for each in figures], indent=2))
+    print("\n".join(each.line() for each in figures))
+    print(f"written to {RESULT.relative_to(REPOSITORY)}")
+
+
+main()

@@ -1,0 +1,103 @@
+"""What tests here start from: the operator's rights as they are installed, and operators that use them."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from devcluster.apiserver import ApiServer
+from tests.api.client import Client, Kubectl
+from tests.api.operator.process import REPOSITORY, OperatorProcess, eventually, token_kubeconfig
+from tests.api.operator.world import World
+
+pytestmark = pytest.mark.api
+SYSTEM = "llmfinetune-system"
+RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+TRAINING_MODULE = "github.com/kubeflow/training-operator@v1.9.4"
+TRAINING_CRD = "manifests/base/crds/kubeflow.org_pytorchjobs.yaml"
+
+StartOperator = Callable[..., OperatorProcess]
+
+
+@pytest.fixture(scope="session")
+def training_crd() -> Path:
+    """The definition of PyTorchJob as the training operator ships it."""
+    command = ["go", "mod", "download", "-json", TRAINING_MODULE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Path(json.loads(done.stdout)["Dir"]) / TRAINING_CRD
+
+
+def install_training_api(kubectl: Kubectl, training_crd: Path) -> None:
+    kubectl("apply", "--server-side", "-f", str(training_crd))
+    eventually(lambda: kubectl.run("get", "pytorchjobs.kubeflow.org").returncode == 0)
+
+
+@pytest.fixture(scope="module")
+def training_api(kubectl: Kubectl, training_crd: Path) -> None:
+    """An API server that knows PyTorchJobs; their operator does not run, so tests play it."""
+    install_training_api(kubectl, training_crd)
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(
+    api_server: ApiServer, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The rights that deploy/kustomize/base gives to the operator, and nothing else."""
+    rendered = kubectl("kustomize", str(REPOSITORY / "deploy/kustomize/base"))
+    documents = [each for each in rendered.split("\n---\n") if kind_of(each) in RIGHTS]
+    kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(documents))
+    token = kubectl("-n", SYSTEM, "create", "token", "llmfinetune-operator", "--duration=2h").strip()
+    return token_kubeconfig(api_server.kubeconfig, token, tmp_path_factory.mktemp("operator") / "kubeconfig")
+
+
+def kind_of(document: str) -> str:
+    """Return the kind of one YAML document."""
+    return next(line.split()[1] for line in document.splitlines() if line.startswith("kind:"))
+
+
+@contextmanager
+def operators(kubeconfig: Path, folder: Path) -> Iterator[StartOperator]:
+    """Start operators in a folder; at the end none may have met a defect or lacked a right."""
+    logs = []
+    with ExitStack() as stack:
+
+        def start(*options: str, name: str = "operator") -> OperatorProcess:
+            log = folder / f"{name}.log"
+            logs.append(log)
+            process = OperatorProcess(kubeconfig, log, "--state-dir", str(folder / name), *options)
+            return stack.enter_context(process)
+
+        yield start
+    for log in logs:
+        said = log.read_text()
+        assert "Traceback" not in said, said
+        assert "forbidden" not in said.lower(), said
+
+
+@pytest.fixture
+def start_operator(operator_kubeconfig: Path, tmp_path: Path) -> Iterator[StartOperator]:
+    """Start operators of the test's own, with exactly their rights."""
+    with operators(operator_kubeconfig, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def operator(
+    operator_kubeconfig: Path, training_api: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests of a module, with exactly its rights."""
+    with operators(operator_kubeconfig, tmp_path_factory.mktemp("operator")) as start:
+        yield start()
+
+
+@pytest.fixture
+def world(client: Client, kubectl: Kubectl) -> Iterator[World]:
+    """A namespace of its own, whose fine-tunes are deleted at the end."""
+    world = World(client, kubectl)
+    yield world
+    # The fine-tunes first: in a namespace that ends, a running operator would try to restore their children.
+    kubectl("-n", world.namespace, "delete", "llmfinetunes", "--all")
+    kubectl("delete", "namespace", world.namespace, "--wait=false")
