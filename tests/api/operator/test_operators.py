@@ -51,7 +51,7 @@ def test_the_training_operator_may_come_later(
 def test_an_api_server_that_restarts_is_waited_for(
     api_server: ApiServer, training_api: None, operator_kubeconfig: Path, world: World, tmp_path: Path
 ) -> None:
-    # Just started, the API server forbids for a moment what it will allow: such answers are in this one's log.
+    # Just started, the API server forbids for a moment what it will allow: such answers are in this log.
     with OperatorProcess(operator_kubeconfig, tmp_path / "log") as operator:
         first_children(world)
         world.settled(quiet=1.0)
