@@ -1,5 +1,6 @@
 """Builds the operator's and the trainer's image, with buildah or, for kind, with Docker."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from devcluster.progress import Progress
 REPOSITORY = Path(__file__).parents[3]
 SOURCE_LAYERS = 2
 """Layers that a change of our source replaces: both Dockerfiles end with two copies of our package."""
+CONTEXT = ("requirements", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "operator", "trainer")
+"""What the Dockerfiles copy, as .dockerignore lists it."""
 NEEDED_GB = {"operator": 2.0, "trainer": 10.0}
 
 
@@ -36,6 +39,10 @@ def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool =
     require_free(layout.images, NEEDED_GB[name])
     with exclusive(layout.cache / "images.lock", "another image build"):
         storage = Storage(layout)
+        inputs, record = inputs_digest(name), layout.images / f"{name}.inputs"
+        if record.exists() and record.read_text() == inputs and storage.has_image(image_name(name)):
+            progress.note(f"{image_name(name)}: nothing it is made of has changed")
+            return
         storage.ensure_base(progress)
         storage.remove_leftovers()
         before = big_layers(storage, name)
@@ -43,6 +50,18 @@ def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool =
             _build(name, storage)
         if before and big_layers(storage, name) != before:
             storage.prune()
+        record.write_text(inputs)
+
+
+def inputs_digest(name: str, repository: Path = REPOSITORY) -> str:
+    """Return a digest of all files of the repository that an image is made of."""
+    digest = hashlib.sha256(dockerfile(name).read_bytes())
+    for root in CONTEXT:
+        path = repository / root
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(repository)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def big_layers(storage: Storage, name: str) -> tuple[Layer, ...]:
