@@ -13,7 +13,6 @@ from tests.api.client import Client, Kubectl
 from tests.api.operator.process import REPOSITORY, OperatorProcess, eventually, token_kubeconfig
 from tests.api.operator.world import World
 
-pytestmark = pytest.mark.api
 SYSTEM = "llmfinetune-system"
 RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
 TRAINING_MODULE = "github.com/kubeflow/training-operator@v1.9.4"

@@ -8,7 +8,7 @@ from tests.api.client import Json
 from tests.api.operator.process import OperatorProcess
 from tests.api.operator.world import World
 
-pytestmark = pytest.mark.api
+pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 AT_FIRST = {
     "configmaps/medical-run",
     "configmaps/medical-progress-ca",

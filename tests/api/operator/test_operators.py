@@ -11,7 +11,7 @@ from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import AT_FIRST, first_children
 from tests.api.operator.world import World
 
-pytestmark = pytest.mark.api
+pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 
 
 def test_two_operators_that_race_come_to_rest(

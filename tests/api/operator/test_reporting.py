@@ -11,7 +11,7 @@ from tests.api.client import Json
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.world import World
 
-pytestmark = pytest.mark.api
+pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 AUDIENCE = "progress.llmfinetune.dev"
 HOST = "llmfinetune-operator.llmfinetune-system.svc"
 

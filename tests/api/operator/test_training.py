@@ -9,7 +9,7 @@ from tests.api.operator.process import OperatorProcess
 from tests.api.operator.test_reporting import accepted, token_of
 from tests.api.operator.world import World
 
-pytestmark = pytest.mark.api
+pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 
 
 def replicas(world: World) -> int | None:
