@@ -1,7 +1,6 @@
 """`python -m benchmarks.trainers`: ours and the peers in turn; writes build/bench/result.{json,png}."""
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import ADAPTERS, Workload
 
 ROOT = Path("build/bench")
-QUICK_WORKLOAD = {"steps": 2, "batch_size": 32, "held_out": 8}
+QUICK_WORKLOAD = {"steps": 3, "batch_size": 16, "held_out": 8}
 
 
 def main() -> None:
@@ -25,7 +24,12 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine()}
     for adapter in adapters:
         workload = Workload(
-            adapter=adapter, **(QUICK_WORKLOAD if options.quick else {"steps": options.steps})
+            adapter=adapter,
+            **(
+                QUICK_WORKLOAD
+                if options.quick
+                else {"steps": options.steps, "batch_size": options.batch_size}
+            ),
         )
         section = _compared(workload, options, into=result, is_first=adapter == adapters[0])
         print(f"\nadapters on {', '.join(workload.targets)}\n{report.table(section)}", flush=True)
@@ -44,7 +48,9 @@ def _compared(
         into.update(section if is_first else {workload.adapter: section})
         _write(into)
 
-    section = compare(setup, chosen_peers(names), rounds=options.rounds, root=root, on_progress=write)
+    once = options.once.split(",")
+    peers = [peer._replace(rounds=1 if peer.name in once else None) for peer in chosen_peers(names)]
+    section = compare(setup, peers, rounds=options.rounds, root=root, on_progress=write)
     write(section)
     report.plot(section, ROOT / ("result.png" if is_first else f"result-{workload.adapter}.png"))
     return section
@@ -74,11 +80,15 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two peers, one short round, under five minutes")
     parser.add_argument("--rounds", type=int, help="alternations (default: 3, quick: 1)")
-    default_steps = next(field.default for field in dataclasses.fields(Workload) if field.name == "steps")
+    usual = Workload()
     parser.add_argument(
-        "--steps", type=int, default=default_steps, help="optimizer steps a run, the first not counted"
+        "--steps", type=int, default=usual.steps, help="optimizer steps a run, the first not counted"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=usual.batch_size, help="samples in an optimizer step"
     )
     parser.add_argument("--peers", help="names, separated by commas (default: all)")
+    parser.add_argument("--once", default="", help="names of those that take part in the first round only")
     parser.add_argument(
         "--adapters", help=f"configurations of {', '.join(ADAPTERS)} (default: all, quick: qv)"
     )

@@ -32,6 +32,8 @@ def compare(
         for contestant in turns:
             name = OURS if contestant is None else contestant.name
             done += 1
+            if contestant is not None and round_number > (contestant.rounds or rounds):
+                continue
             if any("error" in run for run in runs.setdefault(name, [])):
                 continue
             figures = run_contestant(contestant, setup, output=root / "runs" / name)

@@ -21,6 +21,8 @@ class Contestant(NamedTuple):
     """Whether documents attend to each other; a measurement in the run overrides it."""
     candidates: tuple[dict[str, Any], ...] = ()
     """Settings that the tuning pass tries on top of `options`."""
+    rounds: int | None = None
+    """Takes part in so many rounds, the first ones; in all of them where None."""
 
 
 AUTOCAST = {"base": "fp32", "autocast": True, "adapter": "fp32"}
@@ -56,13 +58,20 @@ def _ipex(name: str, layout: str) -> Contestant:
 
 PEERS = (
     _huggingface("padded", "padded", AUTOCAST),
-    _huggingface("padded-bf16", "padded", BF16, _tries(1, 2, 4, 8, 16)),
-    _huggingface("grouped", "grouped", BF16, _tries(1, 2, 4, 8, 16)),
-    _huggingface("flattened", "flattened", BF16, _tries(1, 2, 4, 8, 16)),
-    _huggingface("concatenated", "concatenated", BF16, _tries(1, 2, 4, 10)),
+    _huggingface("padded-bf16", "padded", BF16, _tries(1, 4, 8, 16)),
+    _huggingface(
+        "grouped", "grouped", BF16, (*_tries(1, 2, 4, 8, 16), {"micro_batch": 4, "adapter": "bf16"})
+    ),
+    _huggingface("flattened", "flattened", BF16, _tries(2, 4, 8, 16)),
+    _huggingface(
+        "concatenated",
+        "concatenated",
+        BF16,
+        (*_tries(1, 2, 4), *_tries(1, compile=True), *_tries(1, adapter="bf16")),
+    ),
     _trl("default", "default", AUTOCAST | {"checkpointing": True}),
-    _trl("tuned", "padding_free", BF16, _tries(1, 2, 4, 8)),
-    _trl("packed", "packed", BF16, _tries(1, 2, 4)),
+    _trl("tuned", "padding_free", BF16, _tries(2, 4, 8)),
+    _trl("packed", "packed", BF16, _tries(1, 2)),
     _ipex("padded", "padded"),
     _ipex("concatenated", "concatenated"),
     Contestant(

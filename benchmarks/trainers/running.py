@@ -1,5 +1,6 @@
 """One run of one contestant, ours or a peer: its process between two measurements of the machine's speed."""
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -113,20 +114,11 @@ def run_ours(setup: Setup, output: Path) -> Finished:
 
 
 def _our_facts(setup: Setup) -> dict[str, str]:
-    import importlib.metadata
-
-    result = json.loads((setup.workspace / "output" / "result.json").read_text(encoding="utf-8"))
-    engine = str(_found(result, "engine") or "unknown")
+    lineage = setup.workspace / "output" / "adapter" / "lineage.json"
+    engine = json.loads(lineage.read_text(encoding="utf-8"))["runtime"]["engine"]
     names = ("llmfinetune", "torch", "transformers", "peft")
     version = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     return {"version": f"{version} ({engine} engine)", "engine": engine}
-
-
-def _found(value: Any, key: str) -> Any:
-    """The first value of a key at any depth."""
-    if not isinstance(value, dict):
-        return None
-    return value[key] if key in value else next((f for v in value.values() if (f := _found(v, key))), None)
 
 
 def held_out_loss(adapter: Path, setup: Setup) -> float:
