@@ -10,7 +10,7 @@ from pathlib import Path
 from devcluster.command import run_unchecked
 from devcluster.components import CLUSTER, KUBE_PROXY, KUBECTL, Component
 from devcluster.disk import require_free
-from devcluster.embedded import cleanup, network
+from devcluster.embedded import cleanup, network, preflight
 from devcluster.embedded.identities import Identities
 from devcluster.embedded.images import NodeImages, pause_archive
 from devcluster.embedded.objects import base_objects
@@ -62,6 +62,7 @@ class EmbeddedCluster:
         missing = self.builder.missing(wanted)
         require_free(self.settings.layout.cache, COLD_BUILD_GB if missing else RUN_GB)
         ensure_packages(NODE)
+        preflight.check(self.settings)
         self.builder.ensure(wanted, Progress(len(missing)))
 
     def up(self) -> None:
