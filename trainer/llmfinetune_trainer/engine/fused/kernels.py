@@ -49,7 +49,8 @@ class Rotary(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """A dropout mask that is computed again wherever it is needed: entry (row, column) is kept by a hash of both."""
+    """A dropout mask that is computed again wherever it is needed: entry (row, column) is kept by a hash of
+    both."""
 
     probability: float
     seed: int
@@ -69,12 +70,19 @@ class Dropout(NamedTuple):
 
 
 class Kernels(Protocol):
-    """The operations, with x̂ = x / rms(x) and σ the logistic function."""
+    """The operations, with x̂ = x / rms(x)."""
 
     name: str
 
     def rms_norm(
-        self, x: Tensor, weight: Tensor, *, eps: float, out: Tensor, delta: Tensor | None = None, total: Tensor | None = None
+        self,
+        x: Tensor,
+        weight: Tensor,
+        *,
+        eps: float,
+        out: Tensor,
+        delta: Tensor | None = None,
+        total: Tensor | None = None,
     ) -> Tensor:
         """out = weight · x̂ of x, or of total = x + delta. Returns 1 / rms, [rows] in 32 bits."""
 
@@ -83,11 +91,13 @@ class Kernels(Protocol):
     ) -> None:
         """out (+)= rstd · (w·g - x̂·mean(w·g·x̂))."""
 
-    def rotate(self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False) -> None:
+    def rotate(
+        self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False
+    ) -> None:
         """Rotates all heads of x [rows, heads · size] in place, or back."""
 
     def swiglu(self, gate_up: Tensor, *, out: Tensor) -> None:
-        """out = gate·σ(gate)·up."""
+        """out = gate·sigmoid(gate)·up."""
 
     def swiglu_backward(self, upstream: Tensor, gate_up: Tensor, *, out: Tensor) -> None:
         """Gradient of gate and up side by side; `out` may be `gate_up` itself."""
@@ -99,9 +109,17 @@ class Kernels(Protocol):
         """Loss of each row in 32 bits; with `gradient`, logits become softmax - onehot."""
 
     def attention(self, qkv: Tensor, documents: Documents, heads: Heads, *, out: Tensor) -> Tensor:
-        """Causal attention within each document. Returns what the backward pass needs, [rows, heads] in 32 bits."""
+        """Causal attention within each document. Returns what the backward pass needs, [rows, heads] in 32
+        bits."""
 
     def attention_backward(
-        self, upstream: Tensor, qkv: Tensor, statistics: Tensor, documents: Documents, heads: Heads, *, out: Tensor
+        self,
+        upstream: Tensor,
+        qkv: Tensor,
+        statistics: Tensor,
+        documents: Documents,
+        heads: Heads,
+        *,
+        out: Tensor,
     ) -> None:
         """Gradient of queries, keys and values side by side."""

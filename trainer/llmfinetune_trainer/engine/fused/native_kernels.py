@@ -1,4 +1,5 @@
-"""The layer's operations through the compiled library, on bf16 tensors whose columns are neighbours in memory."""
+"""The layer's operations through the compiled library, on bf16 tensors whose columns are neighbours in
+memory."""
 
 import ctypes
 
@@ -20,7 +21,14 @@ class NativeKernels:
         self._library = library
 
     def rms_norm(
-        self, x: Tensor, weight: Tensor, *, eps: float, out: Tensor, delta: Tensor | None = None, total: Tensor | None = None
+        self,
+        x: Tensor,
+        weight: Tensor,
+        *,
+        eps: float,
+        out: Tensor,
+        delta: Tensor | None = None,
+        total: Tensor | None = None,
     ) -> Tensor:
         """See `Kernels`."""
         rows, size = x.shape
@@ -43,10 +51,18 @@ class NativeKernels:
     ) -> None:
         """See `Kernels`."""
         self._library.rms_norm_backward(
-            *_matrix(upstream), *_matrix(x), weight.data_ptr(), rstd.data_ptr(), *_matrix(out), *x.shape, accumulate
+            *_matrix(upstream),
+            *_matrix(x),
+            weight.data_ptr(),
+            rstd.data_ptr(),
+            *_matrix(out),
+            *x.shape,
+            accumulate,
         )
 
-    def rotate(self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False) -> None:
+    def rotate(
+        self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False
+    ) -> None:
         """See `Kernels`."""
         rows, columns = x.shape
         tables = (positions.data_ptr(), rotary.cosine.data_ptr(), rotary.sine.data_ptr())
@@ -83,7 +99,14 @@ class NativeKernels:
         return norms
 
     def attention_backward(
-        self, upstream: Tensor, qkv: Tensor, statistics: Tensor, documents: Documents, heads: Heads, *, out: Tensor
+        self,
+        upstream: Tensor,
+        qkv: Tensor,
+        statistics: Tensor,
+        documents: Documents,
+        heads: Heads,
+        *,
+        out: Tensor,
     ) -> None:
         """See `Kernels`."""
         shared = torch.empty(len(documents.starts), 2, documents.prefix, heads.key_columns)
@@ -102,5 +125,10 @@ def _matrix(x: Tensor) -> tuple[int, int]:
 
 
 def _layout(documents: Documents, heads: Heads) -> tuple[int | float, ...]:
-    spans = (documents.starts.data_ptr(), documents.lengths.data_ptr(), len(documents.starts), documents.prefix)
+    spans = (
+        documents.starts.data_ptr(),
+        documents.lengths.data_ptr(),
+        len(documents.starts),
+        documents.prefix,
+    )
     return (*spans, *heads)

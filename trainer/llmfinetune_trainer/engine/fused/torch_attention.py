@@ -1,9 +1,10 @@
 """Attention of packed documents and its gradient in plain torch.
 
-Query heads that share a key head become rows of one batched product, so that keys are never repeated, and a document's
-scores are all that is ever held. With P the weights, G the upstream gradient and S = scale·Q·Kᵀ:
+Query heads that share a key head become rows of one batched product, so that keys are never repeated, and a
+document's scores are all that is ever held. With P the weights, G the upstream gradient and S = scale·Q·Kᵀ:
 
-    O = P·V     dV = Pᵀ·G     dP = G·Vᵀ     dS = P∘(dP - rowsum(P∘dP))     dQ = scale·dS·K     dK = scale·dSᵀ·Q
+    O = P·V     dV = Pᵀ·G     dP = G·Vᵀ     dS = P∘(dP - rowsum(P∘dP))     dQ = scale·dS·K     dK =
+    scale·dSᵀ·Q
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ class _Document(NamedTuple):
 
 
 def forward(qkv: Tensor, documents: Documents, heads: Heads, *, out: Tensor) -> Tensor:
-    """Writes attention's output [rows, query columns]; returns the log-sum-exp of the scores [rows, heads]."""
+    """Writes attention's output [rows, query columns]; returns the log-sum-exp of the scores [rows,
+    heads]."""
     norms = torch.empty(len(qkv), heads.num_query)
     for document in _iterate(documents):
         query, key, value = _parts(qkv, document, heads)
@@ -38,8 +40,8 @@ def backward(
     upstream: Tensor, qkv: Tensor, norms: Tensor, documents: Documents, heads: Heads, *, out: Tensor
 ) -> None:
     """Writes the gradient of `qkv`; a prefix receives the sum over documents, in 32 bits."""
-    split = (heads.query_columns, heads.key_columns, heads.key_columns)
-    of_query, of_key, of_value = out.split(split, dim=-1)
+    split = [heads.query_columns, heads.key_columns, heads.key_columns]
+    of_query, of_key, of_value = torch.split(out, split, dim=-1)
     shared = torch.zeros(2, documents.prefix, heads.key_columns)
     for document in _iterate(documents):
         query, key, value = _parts(qkv, document, heads)
@@ -72,7 +74,7 @@ def _iterate(documents: Documents) -> Iterator[_Document]:
 def _parts(qkv: Tensor, document: _Document, heads: Heads) -> tuple[Tensor, Tensor, Tensor]:
     """Queries [key heads, group · length, size]; keys and values [key heads, keys, size]."""
     query = _group(qkv[document.own, : heads.query_columns], heads)
-    seen = qkv[document.rows, heads.query_columns :].unflatten(-1, (2, heads.num_key, heads.size))
+    seen = qkv[document.rows, heads.query_columns :].view(-1, 2, heads.num_key, heads.size)
     key, value = seen.permute(1, 2, 0, 3).unbind(0)
     return query, key, value
 
@@ -86,13 +88,13 @@ def _scores(query: Tensor, key: Tensor, document: _Document, heads: Heads) -> Te
 
 def _group(x: Tensor, heads: Heads) -> Tensor:
     """[length, query heads · size] → [key heads, group · length, size]."""
-    return x.unflatten(-1, (heads.num_key, -1, heads.size)).permute(1, 2, 0, 3).flatten(1, 2)
+    return x.reshape(len(x), heads.num_key, -1, heads.size).permute(1, 2, 0, 3).flatten(1, 2)
 
 
 def _rows(x: Tensor, heads: Heads) -> Tensor:
     """The inverse of `_group`."""
     group = heads.num_query // heads.num_key
-    return x.unflatten(1, (group, -1)).permute(2, 0, 1, 3).flatten(1)
+    return x.view(len(x), group, -1, x.shape[-1]).permute(2, 0, 1, 3).flatten(1)
 
 
 def _columns(x: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""The layer's operations in plain torch: the reference for the compiled ones, and what runs where those cannot."""
+"""The layer's operations in plain torch: the reference for the compiled ones, and what runs where those
+cannot."""
 
 import torch
 from torch import Tensor
@@ -14,14 +15,21 @@ class TorchKernels:
     name = "torch"
 
     def rms_norm(
-        self, x: Tensor, weight: Tensor, *, eps: float, out: Tensor, delta: Tensor | None = None, total: Tensor | None = None
+        self,
+        x: Tensor,
+        weight: Tensor,
+        *,
+        eps: float,
+        out: Tensor,
+        delta: Tensor | None = None,
+        total: Tensor | None = None,
     ) -> Tensor:
         """See `Kernels`."""
         if delta is not None:
             x = torch.add(x, delta, out=total)
         wide = x.float()
         rstd = wide.square().mean(-1).add_(eps).rsqrt_()
-        out.copy_(wide.mul_(rstd.unsqueeze(-1)).mul_(weight))
+        out.copy_(wide * rstd.unsqueeze(-1) * weight)
         return rstd
 
     def rms_norm_backward(
@@ -34,14 +42,16 @@ class TorchKernels:
         gradient = (weighted - normed * inward) * rstd.unsqueeze(-1)
         out.copy_(gradient + out if accumulate else gradient)
 
-    def rotate(self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False) -> None:
+    def rotate(
+        self, x: Tensor, rotary: Rotary, positions: Tensor, *, size: int, backward: bool = False
+    ) -> None:
         """See `Kernels`."""
         cosine, sine = rotary.cosine[positions].unsqueeze(1), rotary.sine[positions].unsqueeze(1)
-        low, high = x.unflatten(-1, (-1, 2, size // 2)).unbind(2)
-        wide_low, wide_high = low.float(), high.float()
+        low, high = torch.unflatten(x, -1, (-1, 2, size // 2)).unbind(2)
         sine = -sine if backward else sine
-        low.copy_(wide_low * cosine - wide_high * sine)
-        high.copy_(wide_high * cosine + wide_low * sine)
+        turned = low * cosine - high * sine, high * cosine + low * sine
+        low.copy_(turned[0])
+        high.copy_(turned[1])
 
     def swiglu(self, gate_up: Tensor, *, out: Tensor) -> None:
         """See `Kernels`."""
@@ -79,7 +89,14 @@ class TorchKernels:
         return torch_attention.forward(qkv, documents, heads, out=out)
 
     def attention_backward(
-        self, upstream: Tensor, qkv: Tensor, statistics: Tensor, documents: Documents, heads: Heads, *, out: Tensor
+        self,
+        upstream: Tensor,
+        qkv: Tensor,
+        statistics: Tensor,
+        documents: Documents,
+        heads: Heads,
+        *,
+        out: Tensor,
     ) -> None:
         """See `Kernels`."""
         torch_attention.backward(upstream, qkv, statistics, documents, heads, out=out)

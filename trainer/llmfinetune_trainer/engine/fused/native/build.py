@@ -1,4 +1,5 @@
-"""Compiles the kernels: `python -m llmfinetune_trainer.engine.fused.native.build`, once, where the image is built.
+"""Compiles the kernels: `python -m llmfinetune_trainer.engine.fused.native.build`, once, where the image is
+built.
 
 The sources include no header of torch, so that one compiled library serves every release of it.
 """
@@ -52,7 +53,7 @@ def build(directory: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         objects = [_compile(compiler, source, Path(scratch)) for source in sorted(SOURCES.glob("*.cpp"))]
         linked = Path(scratch) / "kernels.so"
-        # OpenMP stays unresolved here: the process has torch's, and a second one would run threads of its own.
+        # OpenMP stays unresolved: the process has torch's, and a second one would run threads of its own
         _run([compiler, "-shared", "-o", str(linked), *map(str, objects)])
         return linked.rename(directory / library_name())
 

@@ -7,6 +7,8 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+import torch  # noqa: F401 - its OpenMP is the one that the kernels run on
+
 from llmfinetune_trainer.engine.fused.native.build import SOURCES, CompilerMissingError, build, library_name
 
 log = logging.getLogger(__name__)
