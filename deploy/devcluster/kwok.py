@@ -18,7 +18,7 @@ def install_kwok(cluster: EmbeddedCluster) -> None:
     cluster.kubectl("wait", "--for=condition=Established", "crd/stages.kwok.x-k8s.io", "--timeout=60s")
     cluster.kubectl("apply", "--server-side", "-k", str(module / "kustomize/stage/fast"))
     cluster.kubectl.apply([simulated_node()])
-    cluster.run_service(kwok_service(cluster))
+    cluster.supervisor.run(kwok_service(cluster))
 
 
 def kwok_service(cluster: EmbeddedCluster) -> Service:

@@ -49,13 +49,17 @@ class TrainingOperator:
             Path(folder, "kustomization.yaml").write_text(text)
             return self.kubectl("kustomize", folder)
 
+    @property
+    def image(self) -> str:
+        """Full name of the image that we build ourselves."""
+        return f"docker.io/{LOCAL_IMAGE}:{TRAINING_OPERATOR.version}"
+
     def archive(self) -> Path:
         """Return the image that we build ourselves, for clusters without a registry."""
         binary = self.builder.path(TRAINING_OPERATOR)
         target = binary.with_name("image.tar")
         if not target.exists():
-            name = f"docker.io/{LOCAL_IMAGE}:{TRAINING_OPERATOR.version}"
-            write_archive(target, name, {"/manager": binary}, ["/manager"], "65532:65532")
+            write_archive(target, self.image, {"/manager": binary}, ["/manager"], "65532:65532")
         return target
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,18 @@ from devcluster.embedded import cleanup, network, preflight
 from devcluster.embedded.identities import Identities
 from devcluster.embedded.images import NodeImages, pause_archive
 from devcluster.embedded.objects import base_objects
-from devcluster.embedded.services import Service, Services
+from devcluster.embedded.services import Services
 from devcluster.embedded.settings import EmbeddedSettings
-from devcluster.errors import DevClusterError, MissingRequirementError, NotRunningError
+from devcluster.embedded.supervisor import READY_SECONDS, Supervisor, log_hint
+from devcluster.errors import MissingRequirementError
 from devcluster.gobuild import GoBuilder
 from devcluster.kubectl import Kubectl
 from devcluster.packages import NODE, ensure_packages
-from devcluster.processes import Process, Registry, start
+from devcluster.processes import Registry
 from devcluster.progress import Progress
 from devcluster.training_operator import TrainingOperator
 from devcluster.waiting import wait_until
 
-READY_SECONDS = 120.0
 COLD_BUILD_GB, RUN_GB = 12.0, 3.0
 
 
@@ -41,9 +40,14 @@ class EmbeddedCluster:
         return GoBuilder(self.settings.layout)
 
     @property
+    def supervisor(self) -> Supervisor:
+        """Starts and ends the programs."""
+        return Supervisor(self.settings.layout)
+
+    @property
     def registry(self) -> Registry:
         """The processes that run."""
-        return Registry(self.settings.layout.processes)
+        return self.supervisor.registry
 
     @property
     def kubectl(self) -> Kubectl:
@@ -79,8 +83,7 @@ class EmbeddedCluster:
     def down(self, *, keep_data: bool = False) -> None:
         """End every process of the cluster and remove all that it changed on this machine."""
         require_root()
-        for service in reversed(self._all_services()):
-            self.registry.stop(service)
+        self.supervisor.stop_all(self.services.all())
         cleanup.end_pods(self.settings)
         cleanup.remove_groups(self.settings)
         self._remove_proxy_rules()
@@ -90,33 +93,23 @@ class EmbeddedCluster:
 
     def restart(self, name: str) -> None:
         """End one program and start it again."""
-        services = {service.name: service for service in self._known_services()}
-        if name not in services:
-            raise DevClusterError(f"no component is called {name!r}", hint=f"one of: {', '.join(services)}")
-        self.registry.stop(name)
-        self.run_service(services[name])
+        self.supervisor.restart(name, self.services.all())
 
     def is_running(self) -> bool:
         """Say whether the API server's process is alive."""
-        return self.registry.find("kube-apiserver") is not None
-
-    def load_archive(self, archive: Path) -> None:
-        """Put an image into the node."""
-        if self.registry.find("containerd") is None:
-            raise NotRunningError("the embedded cluster does not run", hint="python3 -m devcluster up")
-        NodeImages(self.settings).load(archive)
+        return self.supervisor.is_running("kube-apiserver")
 
     def _start_control_plane(self) -> None:
-        if self.registry.find("containerd") is None:
+        if not self.supervisor.is_running("containerd"):
             self._clear_leftovers()
         network.bring_up(self.settings)
         Identities(self.settings).ensure()
         for service in self.services.control_plane():
-            self.run_service(service)
+            self.supervisor.run(service)
 
     def _clear_leftovers(self) -> None:
         """Remove pods of a run that ended abruptly; the kubelet starts them anew from the API's state."""
-        self.registry.stop("kubelet")
+        self.supervisor.registry.stop("kubelet")
         cleanup.end_pods(self.settings)
         network.forget_pod_addresses(self.settings)
         shutil.rmtree(self.settings.state / "containerd-run", ignore_errors=True)
@@ -124,14 +117,12 @@ class EmbeddedCluster:
     def _start_node(self) -> None:
         cleanup.make_groups(self.settings)
         self.settings.volumes.mkdir(parents=True, exist_ok=True)
-        self.run_service(self.services.container_runtime())
+        self.supervisor.run(self.services.container_runtime())
         self._load_missing(self.settings.pause_image, pause_archive(self.builder, self.settings))
         self.kubectl.apply(base_objects())
         for service in self.services.node():
-            self.run_service(service)
-        wait_until(
-            "the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=self._log_hint("kubelet")
-        )
+            self.supervisor.run(service)
+        wait_until("the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=log_hint("kubelet"))
 
     def _node_is_ready(self) -> bool:
         query = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
@@ -139,47 +130,13 @@ class EmbeddedCluster:
 
     def _install_training_operator(self) -> None:
         operator = TrainingOperator(self.builder, self.kubectl)
-        archive = operator.archive()
-        self._load_missing("docker.io/llmfinetune/training-operator:1.9.4", archive)
+        self._load_missing(operator.image, operator.archive())
         operator.install(local_image=True)
 
     def _load_missing(self, name: str, archive: Path) -> None:
         images = NodeImages(self.settings)
         if name not in images.names():
             images.load(archive)
-
-    def run_service(self, service: Service) -> None:
-        """Start a program unless it runs, record it, and return when it is ready."""
-        running = self.registry.find(service.name)
-        log = self.settings.layout.logs / f"{service.name}.log"
-        process = running or start(service.name, service.command(), log=log, env=service.env)
-        self.registry.record(process)
-        wait_until(
-            f"{service.name} is ready",
-            service.is_ready,
-            timeout=READY_SECONDS,
-            interval=0.05,
-            hint=self._log_hint(service.name),
-            check=lambda: self._raise_if_ended(process, log),
-        )
-
-    def _raise_if_ended(self, process: Process, log: Path) -> None:
-        if not process.is_alive():
-            time.sleep(0.1)
-            last = log.read_text(errors="replace")[-3000:]
-            raise DevClusterError(f"{process.name} ended:\n{last}", hint=self._log_hint(process.name))
-
-    def _log_hint(self, name: str) -> str:
-        return f"python3 -m devcluster logs {name}"
-
-    def _known_services(self) -> list[Service]:
-        services = self.services
-        return [*services.control_plane(), services.container_runtime(), *services.node()]
-
-    def _all_services(self) -> list[str]:
-        known = [service.name for service in self._known_services()]
-        others = [process.name for process in self.registry.all_running() if process.name not in known]
-        return [*known, *others]
 
     def _remove_proxy_rules(self) -> None:
         binary = KUBE_PROXY.binary(self.settings.layout.binaries)

@@ -45,7 +45,7 @@ def check_routes(settings: EmbeddedSettings, routes: Iterable[Mapping[str, Any]]
             continue
         if any(IPv4Network(target, strict=False).overlaps(network) for network in ours):
             raise DevClusterError(
-                f"the cluster's addresses {settings.pod_cidr} and {settings.service_cidr} overlap with the route "
+                f"{settings.pod_cidr} and {settings.service_cidr}, the cluster's, overlap with the route "
                 f"to {target} over {route.get('dev')}",
                 hint="use --provider kind, or remove that route (often a VPN's)",
             )

@@ -46,6 +46,10 @@ class Services:
     builder: GoBuilder
     identities: Identities
 
+    def all(self) -> list[Service]:
+        """Return every program in the order of starting."""
+        return [*self.control_plane(), self.container_runtime(), *self.node()]
+
     def control_plane(self) -> list[Service]:
         """Return what serves the API and keeps objects in order."""
         plane, identities = self.settings.plane, self.identities
@@ -84,10 +88,11 @@ class Services:
 
     def container_runtime(self) -> Service:
         """Return what runs containers; it starts before any image is loaded."""
-        plugins = _program(packages.CNI_PLUGINS).parent
         return Service(
             name="containerd",
-            command=lambda: node.containerd_command(_program(packages.CONTAINERD), self.settings, plugins),
+            command=lambda: node.containerd_command(
+                _program(packages.CONTAINERD), self.settings, _program(packages.CNI_PLUGINS).parent
+            ),
             is_ready=lambda: NodeImages(self.settings).is_served(),
         )
 
