@@ -8,6 +8,7 @@ run side by side, each in a folder and on ports of its own, and all ends with th
         use(server.kubeconfig)
 """
 
+import os
 import shutil
 import socket
 import tempfile
@@ -33,6 +34,7 @@ from devcluster.progress import Progress
 from devcluster.waiting import wait_until
 
 READY_SECONDS = 90.0
+PREFIX = "llmfinetune-api-"
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - the data of a test server is meant to be volatile
 
 
@@ -70,7 +72,8 @@ class ApiServer:
         """Build what is missing, start, and return when requests are served."""
         prepare(self._layout)
         parent = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
-        self._folder = Path(tempfile.mkdtemp(prefix="llmfinetune-api-", dir=parent))
+        remove_abandoned(parent or Path(tempfile.gettempdir()))
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         try:
             self._plane = free_plane(self._folder)
             self._issue_certificates()
@@ -151,6 +154,14 @@ def prepare(layout: Layout) -> None:
     """Build and install what a test server needs, once a machine."""
     ensure_packages([ETCD])
     GoBuilder(layout).ensure(API_SERVER_ONLY, Progress(len(API_SERVER_ONLY)))
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of servers whose owner was killed before it could."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_plane(folder: Path) -> ControlPlane:
