@@ -18,23 +18,32 @@ REQUEST_SECONDS = 5.0
 class ApiClient:
     """Sends requests with a client certificate."""
 
-    def __init__(self, url: str, authority: Path, client: KeyPair) -> None:
+    def __init__(self, url: str, authority: Path, client: KeyPair, *, keep_alive: bool = False) -> None:
         self._host = urlsplit(url).netloc
         self._context = ssl.create_default_context(cafile=str(authority))
         self._context.load_cert_chain(str(client.certificate), str(client.key))
+        self._keep_alive = keep_alive
+        self._open: http.client.HTTPSConnection | None = None
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, str]:
         """Return status and body; status 0 when the server cannot be reached."""
-        connection = http.client.HTTPSConnection(self._host, context=self._context, timeout=REQUEST_SECONDS)
         payload = None if body is None else json.dumps(body)
+        connection = self._open or http.client.HTTPSConnection(
+            self._host, context=self._context, timeout=REQUEST_SECONDS
+        )
+        self._open = None
         try:
             connection.request(method, path, payload, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            return response.status, response.read().decode(errors="replace")
+            status, text = response.status, response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException):
-            return 0, ""
-        finally:
             connection.close()
+            return 0, ""
+        if self._keep_alive:
+            self._open = connection
+        else:
+            connection.close()
+        return status, text
 
     def exists(self, path: str) -> bool:
         """Say whether the server answers that path with success."""
