@@ -120,11 +120,8 @@ def main(state: str, node: str) -> None:
     """Serve until ended."""
     settings = EmbeddedSettings(layout=Layout(cache=Path(), state=Path(state)))
     pki = settings.plane.authority.folder
-    client = ApiClient(
-        settings.plane.url,
-        settings.plane.authority.certificate,
-        KeyPair(pki / "admin.crt", pki / "admin.key"),
-    )
+    admin = KeyPair(pki / "admin.crt", pki / "admin.key")
+    client = ApiClient(settings.plane.url, settings.plane.authority.certificate, admin, keep_alive=True)
     provisioner = Provisioner(client, settings.volumes, node)
     while True:
         provisioner.step()
