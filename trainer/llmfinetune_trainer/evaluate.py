@@ -1,6 +1,5 @@
 """Loss on held-out samples: the exact mean per supervised token, shared over the ranks."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -24,8 +23,3 @@ def evaluate(
         total += computer.loss_sum(micro_batch(samples, [share[position] for position in positions]))
     ranks.sum(total)
     return float(total) / int(samples.supervised.sum())
-
-
-def perplexity(loss: float) -> float:
-    """exp of a mean loss, infinite where it does not fit."""
-    return math.exp(loss) if loss < 700.0 else math.inf

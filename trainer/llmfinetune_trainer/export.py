@@ -16,7 +16,7 @@ from llmfinetune_trainer.config.layout import ADAPTER, Layout
 from llmfinetune_trainer.config.messages import Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared
-from llmfinetune_trainer.evaluate import perplexity
+from llmfinetune_trainer.perplexity import perplexity
 from llmfinetune_trainer.sources.digest import digest_files
 
 LINEAGE = "lineage.json"

@@ -12,10 +12,11 @@ from llmfinetune_trainer.data.prepared import open_prepared
 from llmfinetune_trainer.engine.backend import CPUINFO, choose_backend, gradient_computer
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.errors import data_error
-from llmfinetune_trainer.evaluate import evaluate, perplexity
+from llmfinetune_trainer.evaluate import evaluate
 from llmfinetune_trainer.export import WEIGHTS
 from llmfinetune_trainer.model.load import load_base
 from llmfinetune_trainer.model.lora import attach_adapters
+from llmfinetune_trainer.perplexity import perplexity
 
 
 def run(options: argparse.Namespace) -> int:

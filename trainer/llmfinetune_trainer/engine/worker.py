@@ -15,6 +15,7 @@ from pathlib import Path
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import RUN_CONFIG, WORKSPACE, Layout
 from llmfinetune_trainer.config.messages import Result, TerminationMessage
+from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.engine.stop import StopSignal
 from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, failure_of, write_outcome
 from llmfinetune_trainer.manifest import load_run_config
@@ -59,19 +60,21 @@ def _train(config_path: Path, layout: Layout, *, attempt: str) -> Result:
                     layout=layout,
                     attempt=attempt,
                     ranks=ranks,
-                    make_sinks=lambda step: cluster_sinks(layout, os.environ, resumed_step=step),
+                    make_sinks=lambda step: cluster_sinks(config, layout, os.environ, resumed_step=step),
                     stop=stop,
                 )
             )
 
 
-def cluster_sinks(layout: Layout, environment: Mapping[str, str], *, resumed_step: int) -> list[Sink]:
+def cluster_sinks(
+    config: RunConfig, layout: Layout, environment: Mapping[str, str], *, resumed_step: int
+) -> list[Sink]:
     """Where a worker's progress goes: the pod's log, files on the volume, and the operator."""
     from llmfinetune_trainer.report.files import MetricsFile, TensorBoardFiles
 
     sinks: list[Sink] = [
         LogLines(sys.stdout),
-        MetricsFile(layout.logs, resumed_step=resumed_step),
+        MetricsFile(layout.logs, resumed_step=resumed_step, metrics=config.evaluation.metrics),
         TensorBoardFiles(layout.logs, resumed_step=resumed_step),
     ]
     endpoint = Endpoint.from_environment(environment)

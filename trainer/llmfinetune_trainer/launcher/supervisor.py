@@ -49,6 +49,8 @@ def agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
     limit = cgroups.cpu_limit(cgroups.read_file)
     defaults = {
         "OMP_NUM_THREADS": str(cgroups.num_threads(limit=limit, num_usable=len(os.sched_getaffinity(0)))),
+        # Threads that wait asleep: spinning ones eat the pod's CPU quota, and the neighbours' cores.
+        "OMP_WAIT_POLICY": "PASSIVE",
         # With the store of the first round kept, a rescaled group waits for an address that is gone.
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from llmfinetune_trainer.engine.loss import Head
 from llmfinetune_trainer.errors import user_error
@@ -24,6 +25,7 @@ def load_base(path: Path, *, dtype: torch.dtype) -> PreTrainedModel:
         RunError: the architecture does not let its attention be replaced.
     """
     attention.register()
+    transformers_logging.disable_progress_bar()
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         path, dtype=dtype, attn_implementation=attention.NAME, local_files_only=True
     )

@@ -2,11 +2,13 @@
 
 import json
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.config.messages import Report
+from llmfinetune_trainer.perplexity import perplexity
 from llmfinetune_trainer.report.sink import StepRecord
 
 METRICS = "metrics.jsonl"
@@ -20,7 +22,8 @@ class MetricsFile:
     that the file holds every step of the weights' history exactly once.
     """
 
-    def __init__(self, directory: Path, *, resumed_step: int) -> None:
+    def __init__(self, directory: Path, *, resumed_step: int, metrics: Collection[str] = ("loss",)) -> None:
+        self._metrics = frozenset(metrics)
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / METRICS
         if path.exists():
@@ -35,7 +38,9 @@ class MetricsFile:
         evaluation = (report.step, report.eval_loss)
         if evaluation != self._eval_loss:
             self._eval_loss = evaluation
-            self._write({"step": report.step, "evalLoss": report.eval_loss})
+            figures = {"loss": report.eval_loss, "perplexity": perplexity(report.eval_loss)}
+            chosen = {f"eval{name.title()}": figures[name] for name in figures if name in self._metrics}
+            self._write({"step": report.step, **chosen})
 
     def step(self, record: StepRecord) -> None:
         """Writes a line."""

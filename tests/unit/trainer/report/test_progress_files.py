@@ -43,12 +43,21 @@ def test_resumed_steps_are_in_the_file_once(tmp_path: Path) -> None:
     assert steps(tmp_path) == [1, 2, 3, 4, 5]
 
 
-def test_an_evaluation_is_one_line(tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path, resumed_step=0)
+@pytest.mark.parametrize(
+    ("metrics", "figures"),
+    [
+        (["loss"], {"evalLoss": 2.5}),
+        (["perplexity"], {"evalPerplexity": pytest.approx(12.18, abs=0.01)}),
+        (["loss", "perplexity"], {"evalLoss": 2.5, "evalPerplexity": pytest.approx(12.18, abs=0.01)}),
+    ],
+    ids=["loss", "perplexity", "both"],
+)
+def test_an_evaluation_is_one_line(metrics: list[str], figures: dict[str, object], tmp_path: Path) -> None:
+    file = MetricsFile(tmp_path, resumed_step=0, metrics=metrics)
     for eval_loss in (None, 2.5, 2.5):
         file.report(Report(attempt="1", phase="Evaluating", eval_loss=eval_loss), urgent=True)
     file.close()
-    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 0, "evalLoss": 2.5}
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 0, **figures}
 
 
 def test_log_says_every_change_and_progress_now_and_then() -> None:

@@ -1,0 +1,72 @@
+"""What the computation runs on, chosen from configuration and processor."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from llmfinetune_trainer.config.run import RuntimeConfig
+from llmfinetune_trainer.engine import backend
+from llmfinetune_trainer.engine.backend import best_isa, choose_backend, choose_communication
+from llmfinetune_trainer.engine.batches import micro_batch
+from llmfinetune_trainer.errors import RunError
+
+from .tiny import MemorySamples, adapted
+
+ZEN4 = "processor : 0\nflags : fpu avx2 avx512f avx512_bf16\n"
+HASWELL = "flags : fpu avx avx2\n"
+GRAVITON = "Features : fp asimd bf16\n"
+
+
+CHOOSE = {
+    "backend": lambda runtime: choose_backend(runtime, precision="auto", cpuinfo=ZEN4),
+    "communication": choose_communication,
+}
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "isa", "precision"),
+    [
+        (ZEN4, "avx512_bf16", "bf16"),
+        (HASWELL, "avx2", "fp32"),
+        (GRAVITON, "bf16", "bf16"),
+        ("", "generic", "fp32"),
+    ],
+    ids=["with bf16", "without", "Arm", "unknown"],
+)
+def test_precision_follows_the_processor(cpuinfo: str, isa: str, precision: str) -> None:
+    chosen = choose_backend(RuntimeConfig(), precision="auto", cpuinfo=cpuinfo)
+    assert (best_isa(cpuinfo), chosen.isa, chosen.precision) == (isa, isa, precision)
+
+
+def test_precision_that_is_asked_for_is_taken() -> None:
+    assert choose_backend(RuntimeConfig(), precision="fp32", cpuinfo=ZEN4).dtype is torch.float32
+
+
+@pytest.mark.parametrize("field", ["backend", "communication"])
+def test_what_is_asked_for_and_not_installed_is_an_error(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    runtime = RuntimeConfig.model_validate({field: {"backend": "ipex", "communication": "ccl"}[field]})
+    with pytest.raises(RunError, match=f"runtime.{field}"):
+        CHOOSE[field](runtime)
+
+
+def test_gloo_is_what_runs_without_ccls_bindings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    assert choose_communication(RuntimeConfig()) == "gloo"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec(backend.IPEX) is None, reason="Intel's extension is not installed"
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the extension warns of operators that it registers again
+def test_intels_layout_changes_neither_loss_nor_gradients() -> None:
+    batch = micro_batch(MemorySamples([12, 7, 5]), [0, 1, 2])
+    _, adapters, computer = adapted()
+    loss = computer.forward_backward(batch, scale=0.1, dropout_seed=0)
+    model, prepacked, prepacked_computer = adapted()
+    backend.prepack_frozen_layers(model, dtype=torch.float32)
+    assert prepacked_computer.forward_backward(batch, scale=0.1, dropout_seed=0) == pytest.approx(
+        loss, rel=1e-5
+    )
+    torch.testing.assert_close(prepacked.gradient, adapters.gradient, rtol=1e-4, atol=1e-6)
