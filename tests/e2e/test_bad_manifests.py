@@ -28,8 +28,12 @@ CASES = {
         {"dataset": {"source": f"configMap://{DATA}/wrong-columns.jsonl"}},
         ("instruction", "question", "answer"),
     ),
-    "every-label-masked": Bad({"dataset": {"source": f"configMap://{DATA}/no-answers.jsonl"}}, ("loss",)),
-    "empty-data": Bad({"dataset": {"source": f"configMap://{DATA}/empty.jsonl"}}, ("empty.jsonl",)),
+    "every-label-masked": Bad(
+        {"dataset": {"source": f"configMap://{DATA}/no-answers.jsonl"}}, ("no-answers.jsonl", "answer")
+    ),
+    "empty-data": Bad(
+        {"dataset": {"source": f"configMap://{DATA}/empty.jsonl"}}, ("no rows", "spec.dataset.source")
+    ),
     "target-module-unmatched": Bad(
         {"method": {"lora": {"targetModules": ["vproj", "q_projj"]}}}, ("vproj", "q_projj", "v_proj")
     ),
