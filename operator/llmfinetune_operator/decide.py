@@ -82,7 +82,7 @@ def _towards_the_end(view: View) -> Decision:
         ),
     )
     written = limited(view, status_json(status))
-    is_blocked = found.trouble is not None and (found.trouble.final or name_trouble(view) is not None)
+    is_blocked = name_trouble(view) is not None or (found.trouble is not None and found.trouble.final)
     return Decision(
         apply=() if is_blocked else tuple(_wanted(view, found)),
         delete=() if is_blocked else tuple(_unwanted(view, found)),
@@ -146,10 +146,9 @@ def _after_the_end(view: View) -> Decision:
     changed."""
     status = _stored(view.observed)
     status["observedGeneration"] = view.generation
-    keeps_claim = view.claim is not None and name_trouble(view) is None
     return Decision(
-        apply=tuple(desired_claim(view)) if keeps_claim else (),
-        delete=() if name_trouble(view) else tuple(_still_working(view)),
+        apply=tuple(desired_claim(view)) if view.claim is not None else (),
+        delete=tuple(_still_working(view)),
         status=status,
     )
 

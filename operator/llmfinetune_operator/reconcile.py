@@ -175,6 +175,9 @@ class Reconciler:
     async def _act(self, key: Key, observed: Observed, memory: Memory) -> Decision:
         now = self._clock()
         decision = self._decide(observed, self._settings, now)
+        if unseen := await self._unseen(key, decision, observed):
+            observed = replace(observed, children={**observed.children, **unseen})
+            decision = self._decide(observed, self._settings, now)
         for deletion in decision.delete:
             await self._cluster.delete(deletion, key.namespace)
         await self._apply(decision.apply, observed, memory)
@@ -183,6 +186,12 @@ class Reconciler:
             decision = self._decide(replace(observed, apply_errors=errors), self._settings, now)
         await self._write_status(key, observed.fine_tune, decision, memory)
         return decision
+
+    async def _unseen(self, key: Key, decision: Decision, observed: Observed) -> dict[ChildRef, Object]:
+        """Read what is to be made anew, in case there is one without our label: that may be somebody else's."""
+        absent = [ref for each in decision.apply if (ref := ref_of(each)) not in observed.children]
+        found = {ref: await self._cluster.read(ref, key.namespace) for ref in absent}
+        return {ref: obj for ref, obj in found.items() if obj is not None}
 
     async def _apply(self, desired: tuple[Object, ...], observed: Observed, memory: Memory) -> None:
         """Apply what drifted, in order, up to the first object that is refused."""

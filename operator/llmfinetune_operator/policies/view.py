@@ -128,8 +128,10 @@ class View:
         return received.report
 
     def child(self, ref: ChildRef) -> Object | None:
-        """A live child."""
-        return self.observed.children.get(ref)
+        """A live child. An object of somebody else that has a child's name is none: nothing follows from it."""
+        live = self.observed.children.get(ref)
+        is_named = ref.kind == "PersistentVolumeClaim" and ref.name == self.spec.storage.existing_claim
+        return live if live is None or is_named or self.owner.owns(live) else None
 
     def condition_is_true(self, kind: str) -> bool:
         """Whether the stored status has this condition as True."""

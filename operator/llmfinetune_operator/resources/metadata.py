@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llmfinetune_operator.constants import API_VERSION, KIND
+from llmfinetune_operator.constants import API_VERSION, KIND, LABEL_NAME
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.resources import labels
 
@@ -21,6 +21,17 @@ class Owner:
         """Identity of a stored LLMFineTune."""
         metadata = fine_tune["metadata"]
         return cls(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"])
+
+    def owns(self, obj: Object) -> bool:
+        """Whether a live object is controlled by this fine-tune, or carries its label and has no controller.
+
+        A claim that an earlier fine-tune of this name left behind is of the second kind.
+        """
+        metadata = obj["metadata"]
+        controllers = [each for each in metadata.get("ownerReferences") or () if each.get("controller")]
+        if controllers:
+            return bool(controllers[0].get("uid") == self.uid)
+        return bool((metadata.get("labels") or {}).get(LABEL_NAME) == self.name)
 
     def reference(self) -> dict[str, Any]:
         """The ownerReference through which the garbage collector removes a child with its fine-tune."""

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -63,10 +63,12 @@ def operators(kubeconfig: Path, folder: Path) -> Iterator[StartOperator]:
     logs = []
     with ExitStack() as stack:
 
-        def start(*options: str, name: str = "operator") -> OperatorProcess:
+        def start(
+            *options: str, name: str = "operator", env: Mapping[str, str] | None = None
+        ) -> OperatorProcess:
             log = folder / f"{name}.log"
             logs.append(log)
-            process = OperatorProcess(kubeconfig, log, "--state-dir", str(folder / name), *options)
+            process = OperatorProcess(kubeconfig, log, "--state-dir", str(folder / name), *options, env=env)
             return stack.enter_context(process)
 
         yield start

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from llmfinetune_operator.observed import ChildRef
 from llmfinetune_operator.times import format_time
 from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World
 
@@ -197,16 +198,53 @@ def test_a_missing_existing_claim_holds_everything_back_until_it_is_there() -> N
     assert PREPARE in world.children
 
 
-def test_objects_of_somebody_else_are_left_alone() -> None:
+DONE = {"conditions": [{"type": "Complete", "status": "True"}], "completionTime": "2026-11-21T12:00:00Z"}
+FAILED = {"conditions": [{"type": "Failed", "status": "True", "message": "of its own"}]}
+OTHER = {"uid": "other", "controller": True}
+
+
+@pytest.mark.parametrize(
+    ("ref", "metadata", "status"),
+    [
+        pytest.param(CLAIM, {}, {}, id="a claim without a volume"),
+        pytest.param(CLAIM, {}, {"phase": "Bound"}, id="a claim with a volume"),
+        pytest.param(PREPARE, {}, {}, id="a Job at work"),
+        pytest.param(PREPARE, {}, DONE, id="a Job that succeeded"),
+        pytest.param(PREPARE, {}, FAILED, id="a Job that failed"),
+        pytest.param(JOB, {}, {}, id="a training job at work"),
+        pytest.param(JOB, {}, FAILED, id="a training job that failed"),
+        pytest.param(
+            PREPARE,
+            {"labels": {"llmfinetune.dev/name": "medical"}, "ownerReferences": [OTHER]},
+            DONE,
+            id="a Job with the label and another controller",
+        ),
+    ],
+)
+def test_objects_of_somebody_else_are_left_alone(
+    ref: ChildRef, metadata: dict[str, Any], status: dict[str, Any]
+) -> None:
     world = World()
-    foreign = {"metadata": {"name": "medical", "uid": "x", "labels": {}}, "spec": {}, "status": {}}
-    world.children[CLAIM] = foreign
+    foreign = {"metadata": {"name": ref.name, "uid": "x", **metadata}, "spec": {}, "status": status}
+    world.children[ref] = foreign
     world.settle()
-    assert world.children == {CLAIM: foreign}
+    assert world.children == {ref: foreign}
     assert world.condition("Ready") == ("False", "NameTaken")
-    del world.children[CLAIM]
+    assert (world.phase, world.condition("Prepared")[0]) == ("Pending", "False")
+    assert world.decide().wake_at is not None, "no watch tells when the object is gone"
+    del world.children[ref]
     world.settle()
     assert PREPARE in world.children
+
+
+def test_a_claim_that_somebody_put_in_the_place_of_ours_is_left_alone_at_the_end_too() -> None:
+    world = World().training()
+    foreign = {"metadata": {"name": "medical", "uid": "x"}, "spec": {}, "status": {}}
+    world.children[CLAIM] = foreign
+    world.told(step=10, total_steps=10, result=world.result())
+    world.finish_job(JOB, "Succeeded")
+    world.settle()
+    assert world.children[CLAIM] == foreign
 
 
 def test_a_claim_that_an_earlier_fine_tune_retained_is_used_again() -> None:

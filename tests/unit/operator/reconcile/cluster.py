@@ -16,12 +16,12 @@ class FakeCluster:
         self.errors: dict[str, ApiError] = {}
         """By what is written: a kind, or `status`."""
         self.fresh: Object | None = None
-        self.claims: dict[str, Object] = {}
+        self.unwatched: dict[str, Object] = {}
         self.warnings: list[Object] = []
 
     async def read(self, ref: ChildRef, namespace: str) -> Object | None:
         self.reads.append(ref.name)
-        return self.claims.get(ref.name)
+        return self.unwatched.get(ref.name)
 
     async def read_fine_tune(self, key: Key) -> Object | None:
         return self.fresh

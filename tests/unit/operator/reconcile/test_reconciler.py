@@ -74,6 +74,30 @@ async def test_what_is_missing_is_made_and_a_second_reconcile_writes_nothing() -
     assert world.cluster.writes == ["apply ConfigMap", "status"]
 
 
+def wants_unless_taken(observed: Observed) -> Decision:
+    """Want a ConfigMap, unless there is one."""
+    taken = any(child["metadata"]["uid"] == "theirs" for child in observed.children.values())
+    return Decision(apply=() if taken else (config_map(a="1"),), status={"taken": taken})
+
+
+async def test_what_no_watch_carries_is_looked_for_once_before_it_is_made() -> None:
+    world = World(wants(config_map(a="1")))
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.cluster.reads == ["medical-run"]
+
+
+async def test_what_somebody_else_made_is_shown_to_the_decision_before_anything_is_written() -> None:
+    world = World(wants_unless_taken)
+    world.cluster.unwatched["medical-run"] = child(uid="theirs", label=None, data={"a": "2"})
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["status"]
+    del world.cluster.unwatched["medical-run"]
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["status", "apply ConfigMap", "status"]
+
+
 async def test_what_drifted_is_put_right() -> None:
     world = World(wants(config_map(a="1")))
     world.store.put(child(data={"a": "2"}))
@@ -290,7 +314,7 @@ async def test_without_anything_that_waits_there_are_no_warnings() -> None:
 async def test_a_claim_of_the_user_s_is_read_since_no_watch_carries_it() -> None:
     world = World(wants())
     world.store.put(fine_tune(version=2, spec={"storage": {"existingClaim": "shared"}}))
-    world.cluster.claims["shared"] = child(
+    world.cluster.unwatched["shared"] = child(
         "PersistentVolumeClaim", name="shared", label=None, status={"phase": "Bound"}
     )
     await world.reconcile(KEY)
