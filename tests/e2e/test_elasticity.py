@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.e2e.history import assert_every_sample_once
 from tests.e2e.manifests import fine_tune
 from tests.e2e.session import Session, phase, reached
-from tests.e2e.test_fine_tune import assert_every_sample_once
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -17,10 +17,10 @@ def start(session: Session, name: str, *, steps: int = STEPS) -> None:
     session.until_step(name, 3)
 
 
-def finish(session: Session, name: str) -> None:
+def finish(session: Session, name: str, *, steps: int = STEPS) -> None:
     """Waits for success, checks the history of the samples, and removes the fine-tune."""
     session.until_succeeded(name)
-    assert_every_sample_once(session, name)
+    assert_every_sample_once(session, name, steps=steps)
     session.namespace.run("delete", "llmfinetune", name, "--wait=false")
 
 
@@ -35,7 +35,7 @@ def test_scaling_up_and_down_while_training(session: Session) -> None:
     )
     assert phase(one) == "Training", "both changes must reach a job that still trains"
     session.until("scaled", lambda f: f["status"]["workers"]["rescales"] == 2, what="two counted rescales")
-    finish(session, "scaled")
+    finish(session, "scaled", steps=90)
 
 
 def test_losing_the_rendezvous_host_mid_run(session: Session) -> None:

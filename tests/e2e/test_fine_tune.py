@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.e2e.history import assert_every_sample_once
 from tests.e2e.manifests import fine_tune
 from tests.e2e.session import Session, condition
 
@@ -48,7 +49,7 @@ def test_result_on_the_volume_is_the_one_in_the_status(
 
 def test_every_sample_counts_once_an_epoch(session: Session, succeeded: object) -> None:
     del succeeded
-    assert_every_sample_once(session, "plain")
+    assert_every_sample_once(session, "plain", steps=12)
 
 
 @pytest.mark.usefixtures("succeeded")
@@ -66,16 +67,3 @@ def test_deleting_the_resource_leaves_nothing(session: Session) -> None:
     while left := session.namespace.get(kinds, "-l", "llmfinetune.dev/name=plain")["items"]:
         assert time.monotonic() < deadline, [f"{o['kind']}/{o['metadata']['name']}" for o in left]
         time.sleep(1)
-
-
-def assert_every_sample_once(session: Session, name: str) -> None:
-    """Asserts that the steps in the weights' history join without a gap or an overlap."""
-    lines = [json.loads(line) for line in session.read(name, "logs/metrics.jsonl").splitlines()]
-    steps = {line["step"]: line for line in lines if "cursor" in line}
-    assert sorted(steps) == list(range(1, 1 + len(steps)))
-    cursor = 0
-    for step in sorted(steps):
-        assert steps[step]["cursor"] == cursor, (
-            f"step {step} starts at another sample than step {step - 1} ended at"
-        )
-        cursor += steps[step]["samples"]

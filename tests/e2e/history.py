@@ -1,0 +1,27 @@
+"""Which samples are in the weights that came out: read from the volume, held against the epochs' order."""
+
+import json
+import zlib
+
+from llmfinetune_trainer.data.order import samples_at
+from tests.e2e.session import Session
+
+BATCH_SIZE = 8
+NUM_SAMPLES = 216
+SEED = 42
+
+
+def assert_every_sample_once(session: Session, name: str, *, steps: int) -> None:
+    """Asserts that the history of the weights holds every step once, each with exactly its samples in order.
+
+    The samples of a step follow from (seed, cursor) alone, and an epoch's order names every sample once.
+    """
+    lines = [json.loads(line) for line in session.read(name, "logs/metrics.jsonl").splitlines()]
+    seen = [(line["step"], line["cursor"], line["samples"]) for line in lines if "samples" in line]
+    assert seen == [(step, step * BATCH_SIZE, fingerprint(step)) for step in range(1, steps + 1)]
+
+
+def fingerprint(step: int) -> str:
+    """Returns what the trainer must have written about the samples of a step."""
+    samples = samples_at(SEED, (step - 1) * BATCH_SIZE, BATCH_SIZE, NUM_SAMPLES)
+    return f"{zlib.crc32(samples.astype('<i8').tobytes()):08x}"
