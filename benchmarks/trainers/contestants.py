@@ -19,65 +19,81 @@ class Contestant(NamedTuple):
     options: dict[str, Any]
     mixes_documents: bool = False
     """Whether documents attend to each other; a measurement in the run overrides it."""
-    candidates: tuple[dict[str, Any], ...] = ()
-    """Settings that the tuning pass tries on top of `options`."""
+    micro_batches: tuple[int, ...] = ()
+    """Sizes that the tuning pass tries."""
+    extras: tuple[dict[str, Any], ...] = ()
+    """Settings that the tuning pass tries on top of the best size, one after the other; what helps stays."""
     rounds: int | None = None
     """Takes part in so many rounds, the first ones; in all of them where None."""
 
 
-AUTOCAST = {"base": "fp32", "autocast": True, "adapter": "fp32"}
+AUTOCAST = {"base": "fp32", "autocast": True, "adapter": "fp32", "micro_batch": 8}
 """What the Trainer's documentation says: 32-bit weights, bf16 through autocast."""
-BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32"}
+BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32", "micro_batch": 8}
 """Frozen base in bf16, adapters in 32 bits."""
+BF16_ADAPTERS = {"adapter": "bf16"}
+COMPILED = {"compile": True}
+KEEP_MEMORY = {
+    "variables": {
+        "MALLOC_MMAP_THRESHOLD_": "4294967296",
+        "MALLOC_TRIM_THRESHOLD_": "17179869184",
+        "MALLOC_TOP_PAD_": "268435456",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    }
+}
+"""Makes glibc keep large blocks, and ask for huge pages, instead of mapping them anew in every layer."""
 
 
-def _tries(*micro_batches: int, **fixed: Any) -> tuple[dict[str, Any], ...]:
-    return tuple({"micro_batch": size, **fixed} for size in micro_batches)
+class _Huggingface(NamedTuple):
+    """How a peer built on Hugging Face Trainer is made."""
+
+    environment: str
+    module: str = "huggingface"
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def peer(self, name: str, layout: str, base: dict[str, Any], **tuning: Any) -> Contestant:
+        options = {**self.options, **base, "layout": layout}
+        mixes = layout == "concatenated"
+        return Contestant(
+            f"{self.environment}-{name}", self.environment, self.module, options, mixes, **tuning
+        )
 
 
-def _huggingface(
-    name: str, layout: str, base: dict[str, Any], tries: tuple[dict[str, Any], ...] = ()
-) -> Contestant:
-    options = {"layout": layout, "micro_batch": 8, **base}
-    return Contestant(
-        f"huggingface-{name}", "huggingface", "huggingface", options, layout == "concatenated", tries
-    )
-
-
-def _trl(name: str, layout: str, base: dict[str, Any], tries: tuple[dict[str, Any], ...] = ()) -> Contestant:
-    options = {"layout": layout, "micro_batch": 8, "checkpointing": False, **base}
-    return Contestant(f"trl-{name}", "trl", "trl_sft", options, candidates=tries)
-
-
-def _ipex(name: str, layout: str) -> Contestant:
-    options = {"layout": layout, "micro_batch": 8, "ipex": True, **AUTOCAST}
-    return Contestant(
-        f"ipex-{name}", "ipex", "huggingface", options, layout == "concatenated", _tries(1, 4, 8)
-    )
-
+_HUGGINGFACE = _Huggingface("huggingface")
+_TRL = _Huggingface("trl", "trl_sft", {"checkpointing": False})
+_IPEX = _Huggingface("ipex", options={"ipex": True})
 
 PEERS = (
-    _huggingface("padded", "padded", AUTOCAST),
-    _huggingface("padded-bf16", "padded", BF16, _tries(1, 4, 8, 16)),
-    _huggingface(
-        "grouped", "grouped", BF16, (*_tries(1, 2, 4, 8, 16), {"micro_batch": 4, "adapter": "bf16"})
+    _HUGGINGFACE.peer("padded", "padded", AUTOCAST),
+    _HUGGINGFACE.peer("padded-bf16", "padded", BF16, micro_batches=(1, 4, 8, 16), extras=(KEEP_MEMORY,)),
+    _HUGGINGFACE.peer(
+        "grouped", "grouped", BF16, micro_batches=(1, 2, 4, 8, 16), extras=(KEEP_MEMORY, BF16_ADAPTERS)
     ),
-    _huggingface("flattened", "flattened", BF16, _tries(2, 4, 8, 16)),
-    _huggingface(
+    _HUGGINGFACE.peer(
+        "flattened", "flattened", BF16, micro_batches=(4, 8, 16), extras=(KEEP_MEMORY, BF16_ADAPTERS)
+    ),
+    _HUGGINGFACE.peer(
         "concatenated",
         "concatenated",
         BF16,
-        (*_tries(1, 2, 4), *_tries(1, compile=True), *_tries(1, adapter="bf16")),
+        micro_batches=(1, 2, 4),
+        extras=(KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
     ),
-    _trl("default", "default", AUTOCAST | {"checkpointing": True}),
-    _trl("tuned", "padding_free", BF16, _tries(2, 4, 8)),
-    _trl("packed", "packed", BF16, _tries(1, 2)),
-    _ipex("padded", "padded"),
-    _ipex("concatenated", "concatenated"),
+    _TRL.peer("default", "default", AUTOCAST | {"checkpointing": True}),
+    _TRL.peer("tuned", "padding_free", BF16, micro_batches=(2, 4, 8), extras=(KEEP_MEMORY,)),
+    _TRL.peer("packed", "packed", BF16, micro_batches=(1, 2), extras=(KEEP_MEMORY,)),
+    _IPEX.peer("padded", "padded", AUTOCAST, micro_batches=(4, 8)),
+    _IPEX.peer("concatenated", "concatenated", AUTOCAST, micro_batches=(1, 2, 4), extras=(KEEP_MEMORY,)),
     Contestant(
-        "llamafactory", "llamafactory", "llamafactory", {"micro_batch": 8, **BF16}, candidates=_tries(1, 4, 8)
+        "llamafactory",
+        "llamafactory",
+        "llamafactory",
+        AUTOCAST | {"layout": "default"},
+        micro_batches=(1, 4, 8),
     ),
-    Contestant("litgpt", "litgpt", "litgpt", {"micro_batch": 8}, candidates=_tries(1, 4, 8)),
+    Contestant(
+        "litgpt", "litgpt", "litgpt", {"micro_batch": 8}, micro_batches=(1, 4, 8), extras=(KEEP_MEMORY,)
+    ),
 )
 QUICK = ("huggingface-grouped", "huggingface-concatenated")
 """Peers of the quick run: the strongest of each kind that need one environment only."""

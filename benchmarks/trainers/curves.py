@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.trainers.contestants import chosen_peers
+from benchmarks.trainers.figures import max_relative_difference
 from benchmarks.trainers.running import Finished, run_ours, run_peer
 from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import ADAPTERS, Workload
@@ -48,15 +49,6 @@ def main() -> None:
 def losses(finished: Finished) -> list[float]:
     """Mean training loss of each optimizer step."""
     return [step["loss"] for step in finished.report["steps"]]
-
-
-def max_relative_difference(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Largest |ours - theirs| / theirs over the steps.
-
-    Raises:
-        ValueError: the curves have different lengths.
-    """
-    return max(abs(mine - other) / other for mine, other in zip(ours, theirs, strict=True))
 
 
 def _directory(name: str) -> Path:

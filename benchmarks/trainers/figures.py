@@ -80,3 +80,12 @@ def paired_ratio(ours: Sequence[Mapping[str, Any]], peer: Sequence[Mapping[str, 
         for mine, theirs in zip(ours, peer, strict=False)
     ]
     return statistics.median(ratios)
+
+
+def max_relative_difference(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Largest |ours - theirs| / theirs over the steps.
+
+    Raises:
+        ValueError: the curves have different lengths.
+    """
+    return max(abs(mine - other) / other for mine, other in zip(ours, theirs, strict=True))

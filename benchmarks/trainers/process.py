@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,9 +29,14 @@ class ContestantError(Exception):
 
 
 def run_process(
-    command: Sequence[str | Path], *, log: Path, threads: int, timeout: float = TIMEOUT_SECONDS
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    threads: int,
+    variables: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Ended:
-    """Runs a command to its end, output in `log`.
+    """Runs a command to its end, output in `log`, with `variables` on top of this process's environment.
 
     Raises:
         ContestantError: it ended with another code than 0, or took too long.
@@ -41,6 +46,7 @@ def run_process(
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join(["trainer", "."]),
         "PYTHONWARNINGS": "ignore",
+        **(variables or {}),
     }
     started = time.time()
     with log.open("w", encoding="utf-8") as output:

@@ -88,7 +88,12 @@ def run_peer(contestant: Contestant, setup: Setup, output: Path) -> Finished:
         options=contestant.options,
     ).save(job)
     command: list[str | Path] = [python, "-m", f"benchmarks.trainers.peers.{contestant.module}", job]
-    ended = run_process(command, log=output / "log.txt", threads=setup.workload.threads)
+    ended = run_process(
+        command,
+        log=output / "log.txt",
+        threads=setup.workload.threads,
+        variables=contestant.options.get("variables"),
+    )
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     adapter = output / "adapter"
     return Finished(

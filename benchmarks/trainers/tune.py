@@ -1,4 +1,4 @@
-"""The tuning pass: tries each peer's candidate settings once, and records the fastest in `tuned.json`.
+"""The tuning pass: tries each peer's settings once, and records the fastest in `tuned.json`.
 
 `python -m benchmarks.trainers.tune [--peers a,b]`. What it records is kept in the repository, so that a
 comparison starts from good settings; run it again on another kind of machine.
@@ -16,16 +16,18 @@ from benchmarks.trainers.workload import Workload
 
 ROOT = Path("build/bench/tune")
 WORKLOAD = Workload(steps=2, batch_size=16)
-"""One measured step: the candidates lie far apart."""
+"""One measured step: what is tried lies far apart."""
 
 
 def main() -> None:
     """Tunes the chosen peers, one after the other, writing after each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", help="names, separated by commas (default: all that have candidates)")
+    parser.add_argument(
+        "--peers", help="names, separated by commas (default: all that have something to tune)"
+    )
     parser.add_argument("--data", type=Path, help="alpaca rows as JSON")
     options = parser.parse_args()
-    names = options.peers.split(",") if options.peers else [peer.name for peer in PEERS if peer.candidates]
+    names = options.peers.split(",") if options.peers else [peer.name for peer in PEERS if peer.micro_batches]
     setup = make_setup(WORKLOAD, data=find_data(options.data), root=ROOT)
     for peer in PEERS:
         if peer.name in names:
@@ -34,17 +36,29 @@ def main() -> None:
 
 
 def tune(peer: Contestant, setup: Setup) -> dict[str, Any]:
-    """Tries every candidate: `best` are the settings of the fastest, `tried` what each gave."""
-    tried = []
-    for candidate in peer.candidates:
-        contestant = peer._replace(options=peer.options | candidate)
-        figures = run_contestant(contestant, setup, output=ROOT / "runs" / peer.name)
-        kept = ("tokens_per_second", "peak_share", "peak_rss_bytes", "first_step_seconds", "error")
-        tried.append({"options": candidate} | {key: _short(figures[key]) for key in kept if key in figures})
-        print(f"{peer.name} {tried[-1]}", flush=True)
+    """Finds the best micro-batch, then keeps each extra that makes it faster still.
+
+    Returns `best`, the settings found, and `tried`, what each trial gave.
+    """
+    tried = [_tried(peer, {"micro_batch": size}, setup) for size in peer.micro_batches]
+    for extra in peer.extras:
+        tried.append(_tried(peer, _best(tried) | extra, setup))
+    return {"best": _best(tried), "tried": tried}
+
+
+def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
     # by share of the peak measured around each run, which a slow moment of the machine moves less
-    best = max(tried, key=lambda result: result.get("peak_share", 0.0))
-    return {"best": best["options"], "tried": tried}
+    best: dict[str, Any] = max(tried, key=lambda trial: trial.get("peak_share", 0.0))["options"]
+    return best
+
+
+def _tried(peer: Contestant, settings: dict[str, Any], setup: Setup) -> dict[str, Any]:
+    contestant = peer._replace(options=peer.options | settings)
+    figures = run_contestant(contestant, setup, output=ROOT / "runs" / peer.name)
+    kept = ("tokens_per_second", "peak_share", "peak_rss_bytes", "first_step_seconds", "error")
+    trial = {"options": settings} | {key: _short(figures[key]) for key in kept if key in figures}
+    print(f"{peer.name} {trial}", flush=True)
+    return trial
 
 
 def _short(value: Any) -> Any:

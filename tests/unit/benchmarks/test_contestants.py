@@ -35,11 +35,11 @@ def test_an_unknown_name_lists_those_that_exist() -> None:
         chosen_peers(["nobody"])
 
 
-def test_tuned_settings_belong_to_peers_and_were_among_the_candidates() -> None:
+def test_tuned_settings_belong_to_peers_and_were_tried() -> None:
     by_name = {peer.name: peer for peer in PEERS}
     for name, record in read_tuned().items():
         assert record["best"] in [trial["options"] for trial in record["tried"]]
-        assert record["best"] in by_name[name].candidates
+        assert record["best"]["micro_batch"] in by_name[name].micro_batches
 
 
 def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -71,7 +71,12 @@ def test_a_failing_process_is_told_by_the_end_of_its_log(tmp_path: Path) -> None
 
 def test_a_process_that_hangs_is_killed(tmp_path: Path) -> None:
     with pytest.raises(ContestantError, match="killed after 0 s"):
-        run_process([sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log", threads=1, timeout=0.2)
+        run_process(
+            [sys.executable, "-c", "import time; time.sleep(60)"],
+            log=tmp_path / "log",
+            threads=1,
+            timeout=0.2,
+        )
 
 
 def test_lines_are_timed_as_they_appear_and_half_a_line_waits(tmp_path: Path) -> None:

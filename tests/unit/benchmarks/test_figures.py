@@ -4,8 +4,13 @@ import math
 from typing import Any
 
 import pytest
-from benchmarks.trainers.curves import max_relative_difference
-from benchmarks.trainers.figures import paired_ratio, run_figures, summary, tokens_per_second
+from benchmarks.trainers.figures import (
+    max_relative_difference,
+    paired_ratio,
+    run_figures,
+    summary,
+    tokens_per_second,
+)
 from benchmarks.trainers.report import table
 
 STEPS = [
