@@ -60,8 +60,10 @@ def bridge_exists(settings: EmbeddedSettings) -> bool:
 def forget_pod_addresses(settings: EmbeddedSettings) -> None:
     """Free the addresses of pods that are no more, and drop what the plugins noted about them."""
     shutil.rmtree(settings.state / "pod-addresses", ignore_errors=True)
-    for note in PLUGIN_NOTES.glob(f"{NETWORK}-*"):
+    for note in PLUGIN_NOTES.glob(f"{NETWORK}-*-eth0"):
+        pod = note.name.removeprefix(f"{NETWORK}-").removesuffix("-eth0")
         note.unlink()
+        (PLUGIN_NOTES / f"cni-loopback-{pod}-lo").unlink(missing_ok=True)
 
 
 class Rule:
