@@ -9,17 +9,17 @@ import datetime as dt
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from llmfinetune_trainer.atomic import TEMPORARY_PREFIX, sync_tree
+from llmfinetune_trainer.atomic import TEMPORARY_PREFIX, sync, sync_tree
 from llmfinetune_trainer.config.messages import CheckpointFacts
 
 PREFIX = "step-"
@@ -53,8 +53,7 @@ class CheckpointStore:
             OSError: the volume is full or not writable.
         """
         target = self._directory / f"{PREFIX}{checkpoint.step:08d}"
-        temporary = self._directory / f"{TEMPORARY_PREFIX}{target.name}-{os.getpid()}"
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = self._directory / f"{TEMPORARY_PREFIX}{target.name}-{uuid4().hex[:8]}"
         temporary.mkdir(parents=True)
         try:
             _write(temporary, checkpoint)
@@ -107,7 +106,7 @@ def _rename(temporary: Path, target: Path) -> None:
     except OSError:
         if not _is_whole(target):
             raise
-    _sync_directory(target.parent)
+    sync(target.parent)
 
 
 def _is_whole(path: Path) -> bool:
@@ -134,11 +133,3 @@ def _facts(path: Path, *, step: int, now: dt.datetime) -> CheckpointFacts:
         verified=_is_whole(path),
         resumable=True,
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ Intel's extension and oneCCL's bindings are no longer developed, so both sit beh
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from peft import PeftModel
@@ -86,7 +86,7 @@ def gradient_computer(
 
 
 def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
-    """Puts the frozen linear layers of the decoder into the layout that Intel's extension multiplies fastest.
+    """Puts the decoder's frozen linear layers into the layout that Intel's extension multiplies fastest.
 
     Adapters change every step and the output layer's weight is read by the loss, so both stay as they are.
     """
@@ -95,8 +95,28 @@ def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
     for parent in list(decoder.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is torch.nn.Linear and not layer.weight.requires_grad:
-                holder = torch.nn.Sequential(layer).eval()
-                setattr(parent, name, ipex.optimize(holder, dtype=dtype, inplace=True)[0])
+                setattr(parent, name, _prepacked(ipex, layer, dtype))
+
+
+def _prepacked(ipex: Any, layer: torch.nn.Linear, dtype: torch.dtype) -> torch.nn.Module:
+    """One layer, prepacked in training mode: outside of it the extension cuts the gradient off."""
+    holder = torch.nn.Sequential(layer).train()
+    # the extension insists on an optimizer, and folding normalisations would trace the module into another one
+    unused = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)
+    prepacked, _ = ipex.optimize(
+        holder,
+        optimizer=unused,
+        dtype=dtype,
+        inplace=True,
+        conv_bn_folding=False,
+        linear_bn_folding=False,
+        weights_prepack=True,
+        auto_kernel_selection=True,
+        split_master_weight_for_bf16=False,
+        fuse_update_step=False,
+    )
+    module: torch.nn.Module = prepacked[0]
+    return module
 
 
 def runtime_facts(

@@ -33,7 +33,7 @@ from llmfinetune_trainer.export import export, finished_result
 from llmfinetune_trainer.model.load import load_base
 from llmfinetune_trainer.model.lora import attach_adapters
 from llmfinetune_trainer.report.sink import Sink
-from llmfinetune_trainer.report.tracker import Tracker
+from llmfinetune_trainer.report.tracker import Tracker, finite
 from llmfinetune_trainer.sources.digest import digest_json
 
 MakeSinks = Callable[[int], list[Sink]]
@@ -193,8 +193,8 @@ def _export(run: Run, training: Training, prepared: Prepared, model: _Model, *, 
         "attempt": run.attempt,
         "steps": state.step,
         "loss": state.loss,
-        "eval_loss": state.eval_loss,
-        "eval_loss_before": state.eval_loss_before,
+        "eval_loss": finite(state.eval_loss),
+        "eval_loss_before": finite(state.eval_loss_before),
     }
     return export(
         run.layout,

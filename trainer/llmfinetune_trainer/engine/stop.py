@@ -29,20 +29,25 @@ class StopSignal:
         self._grace = grace
         self._requested = threading.Event()
         self._left = threading.Event()
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
 
     def __enter__(self) -> Self:
-        signal.set_wakeup_fd(self._writer.fileno())
-        for number in SIGNALS:
-            signal.signal(number, _noted)
-        threading.Thread(target=self._watch, name="stop-signal", daemon=True).start()
+        reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno())
+        self._handlers_before = {number: signal.signal(number, _noted) for number in SIGNALS}
+        self._thread = threading.Thread(target=self._watch, args=(reader,), name="stop-signal", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._left.set()
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._writer.close()
+        self._thread.join()
 
     @property
     def requested(self) -> bool:
@@ -56,8 +61,11 @@ class StopSignal:
         if self.requested:
             raise preempted()
 
-    def _watch(self) -> None:
-        self._reader.recv(1)
+    def _watch(self, reader: socket.socket) -> None:
+        with reader:
+            is_signal = bool(reader.recv(1))  # nothing is read when the other end is closed
+        if not is_signal:
+            return
         self._requested.set()
         if not self._left.wait(self._grace):
             self.on_overdue()

@@ -91,7 +91,7 @@ class Tracker:
 
     def evaluated(self, state: TrainingState) -> None:
         """An evaluation is finished."""
-        self._tell(eval_loss=_finite(state.eval_loss), eval_loss_before=_finite(state.eval_loss_before))
+        self._tell(eval_loss=finite(state.eval_loss), eval_loss_before=finite(state.eval_loss_before))
 
     def checkpointed(self, facts: CheckpointFacts) -> None:
         """A checkpoint is on the volume."""
@@ -121,8 +121,8 @@ class Tracker:
             "epoch": round(state.cursor / self._num_samples, 4),
             "loss": state.loss,
             "history": state.history.points,
-            "eval_loss": _finite(state.eval_loss),
-            "eval_loss_before": _finite(state.eval_loss_before),
+            "eval_loss": finite(state.eval_loss),
+            "eval_loss_before": finite(state.eval_loss_before),
         }
 
     def _count_speed(self, num_tokens: int, seconds: float) -> None:
@@ -142,5 +142,6 @@ class Tracker:
         }
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is no number that JSON has."""
     return value if value is not None and math.isfinite(value) else None

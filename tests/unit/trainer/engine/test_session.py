@@ -1,0 +1,140 @@
+"""A whole run on one machine: from prepared data to adapter and result manifest, also stopped midway."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmfinetune_trainer.cli import main
+from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.config.messages import Result
+from llmfinetune_trainer.config.run import RunConfig
+from llmfinetune_trainer.engine import session
+from llmfinetune_trainer.engine.distributed import Alone
+from llmfinetune_trainer.engine.stop import StopSignal, preempted
+from llmfinetune_trainer.errors import RunError
+from llmfinetune_trainer.export import adapter_digest
+from llmfinetune_trainer.prepare import prepare
+
+from ..tiny_model import make_tiny_model
+from .tiny import Recorder
+
+ROWS = [{"instruction": f"add {n}", "input": "", "output": f"{n + n}"} for n in range(40)]
+
+
+class StopAtStep(StopSignal):
+    """Is told to stop when the recorder has seen so many steps."""
+
+    def __init__(self, recorder: Recorder, step: int) -> None:
+        super().__init__()
+        self.recorder, self.step = recorder, step
+
+    def check(self) -> None:
+        if len(self.recorder.steps) >= self.step:
+            raise preempted()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    directory = tmp_path_factory.mktemp("source")
+    (directory / "data.json").write_text(json.dumps(ROWS), encoding="utf-8")
+    values = {
+        "name": "tiny",
+        "model": {"source": str(make_tiny_model(directory / "model"))},
+        "dataset": {"source": str(directory / "data.json"), "validationSplit": 0.1},
+        "method": {"lora": {"rank": 2}},
+        "training": {"epochs": 1, "batchSize": 8, "learningRate": 0.01, "precision": "fp32"},
+        "checkpoint": {"everySteps": 2},
+    }
+    return RunConfig.model_validate(values)
+
+
+def run(
+    config: RunConfig, layout: Layout, *, recorder: Recorder, stop_at: int = 1000, attempt: str = "1"
+) -> Result:
+    prepare(config, layout, token=None, progress=lambda line: None)
+    return session.train(
+        session.Run(
+            config=config,
+            layout=layout,
+            attempt=attempt,
+            ranks=Alone(),
+            make_sinks=lambda step: [recorder],
+            stop=StopAtStep(recorder, stop_at),
+        )
+    )
+
+
+def test_a_run_ends_with_an_adapter_and_a_manifest_that_matches_it(config: RunConfig, tmp_path: Path) -> None:
+    layout, recorder = Layout(tmp_path), Recorder()
+    result = run(config, layout, recorder=recorder)
+    assert Result.model_validate_json(layout.result.read_text()) == result
+    assert result.sha256 == adapter_digest(layout.adapter)
+    assert (result.steps, result.attempt, result.adapter) == (5, "1", "output/adapter")
+    assert result.eval_loss_before is not None
+    lineage = json.loads((layout.adapter / "lineage.json").read_text())
+    assert lineage["base"]["revision"] == result.base_revision != ""
+    assert lineage["dataset"]["rows"] == 36
+    card = (layout.adapter / "README.md").read_text()
+    assert "| Training | 5 steps of 8 samples" in card
+    assert "| Held-out loss |" in card
+    assert [report.phase for report in recorder.reports][-1] == "Exporting"
+    assert recorder.reports[-1].result == result
+
+
+def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(config: RunConfig, tmp_path: Path) -> None:
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    expected = run(config, Layout(tmp_path / "whole"), recorder=whole)
+    layout = Layout(tmp_path / "stopped")
+    with pytest.raises(RunError, match="told to stop"):
+        run(config, layout, recorder=first, stop_at=3)
+    assert first.reports[-1].failure is not None
+    result = run(config, layout, recorder=second)
+    assert [*first.losses, *second.losses] == whole.losses
+    weights = "adapter_model.safetensors"
+    assert (layout.adapter / weights).read_bytes() == (
+        tmp_path / "whole/output/adapter" / weights
+    ).read_bytes()
+    assert result.eval_loss == expected.eval_loss
+
+
+def test_a_finished_attempt_is_not_trained_again(config: RunConfig, tmp_path: Path) -> None:
+    layout, again = Layout(tmp_path), Recorder()
+    result = run(config, layout, recorder=Recorder())
+    assert run(config, layout, recorder=again) == result
+    assert again.steps == []
+    assert again.reports[-1].result == result
+
+
+@pytest.mark.parametrize("what", ["adapter changed", "another attempt"])
+def test_a_result_that_does_not_belong_is_made_again(what: str, config: RunConfig, tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    run(config, layout, recorder=Recorder())
+    if what == "adapter changed":
+        (layout.adapter / "README.md").write_text("edited")
+    attempt = "2" if what == "another attempt" else "1"
+    again = run(config, layout, recorder=Recorder(), attempt=attempt)
+    assert again.attempt == attempt
+    assert again.sha256 == adapter_digest(layout.adapter)
+
+
+def test_another_learning_rate_does_not_go_on_from_old_checkpoints(config: RunConfig, tmp_path: Path) -> None:
+    run(config, Layout(tmp_path), recorder=Recorder())
+    changed = config.training.model_copy(update={"learning_rate": 0.02})
+    with pytest.raises(RunError, match="another model, data set or setting"):
+        run(config.model_copy(update={"training": changed}), Layout(tmp_path), recorder=Recorder())
+
+
+def test_generate_answers_with_and_without_the_adapter(
+    config: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(config, Layout(tmp_path), recorder=Recorder())
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"instruction": "add 3"}\n{"question": "add 4"}\n')
+    arguments = ["generate", "--workspace", str(tmp_path), "--questions", str(questions), "--compare"]
+    code = main([*arguments, "--template", "alpaca", "--max-tokens", "4", "--output", "json"])
+    answers: list[dict[str, Any]] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert code == 0
+    assert [answer["question"] for answer in answers] == ["add 3", "add 4"]
+    assert all(isinstance(answer[key], str) for answer in answers for key in ("before", "after"))
