@@ -1,0 +1,111 @@
+"""Speed of the engine's fast path alone, as a share of the matrix-product peak measured between its micro-batches.
+
+    python -m benchmarks.engine MODEL DATA [--targets q_proj v_proj] [--no-prefix] [--parts]
+
+Prints useful tokens per second, the share of the peak, and with --parts where the time goes.
+"""
+
+import argparse
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from benchmarks.engine.batches import micro_batches
+from benchmarks.engine.clock import Parts, matrix_peak, seconds
+from llmfinetune_trainer.config.run import LoraConfig
+from llmfinetune_trainer.engine.batches import MicroBatch
+from llmfinetune_trainer.engine.fused import FusedGradients
+from llmfinetune_trainer.engine.fused.flops import work_of_batch
+from llmfinetune_trainer.model.load import load_base
+from llmfinetune_trainer.model.lora import attach_adapters
+
+
+class Measured(NamedTuple):
+    """One micro-batch."""
+
+    tokens: int
+    seconds: float
+    share: float
+
+
+def engine_of(arguments: argparse.Namespace) -> tuple[FusedGradients, int]:
+    """The engine, and the number of its adapters' weights."""
+    if (arguments.model / "model.safetensors").exists():
+        base = load_base(arguments.model, dtype=torch.bfloat16)
+    else:
+        config = AutoConfig.from_pretrained(arguments.model, local_files_only=True)
+        base = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).requires_grad_(False).eval()
+    lora = LoraConfig(rank=arguments.rank, dropout=arguments.dropout, target_modules=arguments.targets)
+    model, adapters = attach_adapters(base, lora, seed=0)
+    engine = FusedGradients(
+        model, adapters, share_prefix=not arguments.no_prefix, recompute=arguments.recompute
+    )
+    return engine, adapters.master.numel()
+
+
+def measure(
+    engine: FusedGradients, batches: Sequence[MicroBatch], *, adapter_weights: int, config: object
+) -> list[Measured]:
+    """Alternates the peak and micro-batches; the share of each is against the mean of the peaks around it."""
+    results, peak = [], matrix_peak()
+    for batch in batches:
+        took = seconds(lambda batch=batch: engine.forward_backward(batch, scale=1e-3, dropout_seed=1))
+        before, peak = peak, matrix_peak()
+        work = work_of_batch(batch, config=config, adapter_weights=adapter_weights).total
+        results.append(Measured(batch.input_ids.numel(), took, share=work / took / ((before + peak) / 2)))
+    return results
+
+
+def report(results: Sequence[Measured]) -> str:
+    """Over all micro-batches, and the spread of single ones."""
+    tokens, took = sum(result.tokens for result in results), sum(result.seconds for result in results)
+    share = sum(result.share * result.seconds for result in results) / took
+    shares = [result.share for result in results]
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return (
+        f"{tokens / took:.0f} tokens/s, {share:.3f} of the peak ({min(shares):.3f} to {max(shares):.3f} over "
+        f"{len(results)} micro-batches), {resident:.2f} GiB resident"
+    )
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "model", type=Path, help="directory with config.json; without weights they are random"
+    )
+    parser.add_argument("data", type=Path, help="rows in Alpaca's columns")
+    parser.add_argument("--tokenizer", type=Path, help="directory of the tokenizer, if not the model's")
+    parser.add_argument("--targets", nargs="+", default=["q_proj", "v_proj"])
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--tokens", type=int, default=2048, help="tokens of a micro-batch")
+    parser.add_argument("--rows", type=int, default=64, help="rows of data, one optimizer step")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-prefix", action="store_true", help="compute every token")
+    parser.add_argument("--recompute", action="store_true")
+    parser.add_argument("--parts", action="store_true", help="say where the time goes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    engine, adapter_weights = engine_of(arguments)
+    config = AutoConfig.from_pretrained(arguments.model, local_files_only=True)
+    batches = micro_batches(
+        arguments.data,
+        arguments.tokenizer or arguments.model,
+        tokens=arguments.tokens,
+        rows=arguments.rows,
+    )
+    engine.forward_backward(batches[0], scale=1e-3, dropout_seed=1)
+    parts = Parts(engine) if arguments.parts else None
+    results = measure(engine, batches, adapter_weights=adapter_weights, config=config)
+    print(f"{engine.kernels.name} kernels: {report(results)}")
+    if parts is not None:
+        print(parts.table(sum(result.seconds for result in results)))
+
+
+if __name__ == "__main__":
+    main()
