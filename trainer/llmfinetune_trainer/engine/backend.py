@@ -101,7 +101,7 @@ def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
 def _prepacked(ipex: Any, layer: torch.nn.Linear, dtype: torch.dtype) -> torch.nn.Module:
     """One layer, prepacked in training mode: outside of it the extension cuts the gradient off."""
     holder = torch.nn.Sequential(layer).train()
-    # the extension insists on an optimizer, and folding normalisations would trace the module into another one
+    # the extension insists on an optimizer; folding normalisations would trace the module into another one
     unused = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)
     prepacked, _ = ipex.optimize(
         holder,
