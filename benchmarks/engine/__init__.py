@@ -1,0 +1,1 @@
+"""Micro-benchmark of the engine's fast path."""

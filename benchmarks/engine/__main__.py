@@ -1,4 +1,4 @@
-"""Speed of the engine's fast path alone, as a share of the matrix-product peak measured between its micro-batches.
+"""Speed of the engine's fast path alone, as a share of the matrix-product peak measured in between.
 
     python -m benchmarks.engine MODEL DATA [--targets q_proj v_proj] [--no-prefix] [--parts]
 

@@ -48,7 +48,7 @@ class MemorySamples:
 
 
 def micro_batches(data: Path, tokenizer_path: Path, *, tokens: int, rows: int) -> list[MicroBatch]:
-    """The micro-batches of one step over `rows` shuffled rows in the Alpaca template, packed as in training."""
+    """Micro-batches of one step over `rows` shuffled rows in the Alpaca template, packed as in training."""
     tokenizer: Any = load_tokenizer(tokenizer_path)
     examples = open_examples([data], DatasetConfig(source=str(data.absolute())))
     chat = chat_renderer(tokenizer)

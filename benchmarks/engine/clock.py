@@ -25,7 +25,7 @@ KERNELS = (
 
 
 def now() -> float:
-    """Seconds on the wall; of the processor with one thread, so that a busy machine does not blur what is measured."""
+    """Seconds on the wall; with one thread those of the processor, which a busy machine does not blur."""
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
