@@ -32,7 +32,13 @@ def run(options: argparse.Namespace) -> int:
     model, adapters = attach_adapters(
         load_base(prepared.model_path, dtype=backend.dtype), config.method.lora, seed=config.training.seed
     )
-    computer, _ = gradient_computer(backend, model, adapters)
+    computer, _ = gradient_computer(
+        backend,
+        model,
+        adapters,
+        lora=config.method.lora,
+        max_length=config.training.max_sequence_length,
+    )
     before = evaluate(prepared.validation, computer, Alone(), check_stop=lambda: None)
     adapters.load(load_file((options.adapter or layout.adapter) / WEIGHTS))
     after = evaluate(prepared.validation, computer, Alone(), check_stop=lambda: None)

@@ -5,6 +5,7 @@ Intel's extension and oneCCL's bindings are no longer developed, so both sit beh
 
 import importlib
 import importlib.util
+import logging
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,8 @@ import torch
 from peft import PeftModel
 
 from llmfinetune_trainer.config.messages import RuntimeFacts
-from llmfinetune_trainer.config.run import RuntimeConfig
+from llmfinetune_trainer.config.run import LoraConfig, RuntimeConfig
+from llmfinetune_trainer.engine import fused
 from llmfinetune_trainer.engine.distributed import Communication
 from llmfinetune_trainer.engine.gradients import GeneralGradients, GradientComputer
 from llmfinetune_trainer.errors import user_error
@@ -26,6 +28,9 @@ ISA_LEVELS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "asimd")
 BF16_ISA = ("amx_bf16", "avx512_bf16", "bf16")
 
 Precision = Literal["bf16", "fp32"]
+Engine = Literal["fused", "general"]
+
+log = logging.getLogger(__name__)
 
 
 class Backend(NamedTuple):
@@ -77,12 +82,25 @@ def choose_communication(runtime: RuntimeConfig) -> Communication:
 
 
 def gradient_computer(
-    backend: Backend, model: PeftModel, adapters: Adapters
-) -> tuple[GradientComputer, Literal["fused", "general"]]:
-    """The engine's path for this model, and its name."""
+    backend: Backend, model: PeftModel, adapters: Adapters, *, lora: LoraConfig, max_length: int
+) -> tuple[GradientComputer, Engine]:
+    """The engine's path for this model, and its name.
+
+    Args:
+        backend: Intel's extension works inside of the general path only.
+        model: the frozen model with its adapters.
+        adapters: the adapters' flat state.
+        lora: the adapters' configuration.
+        max_length: tokens of the longest sample.
+    """
     if backend.name == "ipex":
         prepack_frozen_layers(model, dtype=backend.dtype)
-    return GeneralGradients(model, adapters), "general"
+        return GeneralGradients(model, adapters), "general"
+    obstacle = fused.supports(model.get_base_model().config, lora, max_length=max_length)
+    if obstacle is not None:
+        log.info("the general engine computes this model: %s", obstacle)
+        return GeneralGradients(model, adapters), "general"
+    return fused.FusedGradients(model, adapters), "fused"
 
 
 def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
@@ -120,7 +138,7 @@ def _prepacked(ipex: Any, layer: torch.nn.Linear, dtype: torch.dtype) -> torch.n
 
 
 def runtime_facts(
-    backend: Backend, *, communication: Communication, world_size: int, engine: Literal["fused", "general"]
+    backend: Backend, *, communication: Communication, world_size: int, engine: Engine
 ) -> RuntimeFacts:
     """What really runs, for the status."""
     return RuntimeFacts(

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
@@ -17,6 +17,7 @@ from llmfinetune_trainer.data.prepared import Prepared, open_prepared
 from llmfinetune_trainer.engine.backend import (
     CPUINFO,
     Backend,
+    Engine,
     choose_backend,
     gradient_computer,
     runtime_facts,
@@ -130,13 +131,19 @@ def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState,
     torch.manual_seed(run.config.training.seed)
     base = load_base(prepared.model_path, dtype=backend.dtype)
     peft_model, adapters = attach_adapters(base, run.config.method.lora, seed=run.config.training.seed)
-    computer, engine = gradient_computer(backend, peft_model, adapters)
+    computer, engine = gradient_computer(
+        backend,
+        peft_model,
+        adapters,
+        lora=run.config.method.lora,
+        max_length=run.config.training.max_sequence_length,
+    )
     optimizer = FlatAdamW(adapters.master, weight_decay=run.config.training.weight_decay)
     state = TrainingState(adapters, optimizer, config_digest=digest)
     return state, _Model(peft_model, computer, _facts(run, backend, engine))
 
 
-def _facts(run: Run, backend: Backend, engine: Literal["fused", "general"]) -> RuntimeFacts:
+def _facts(run: Run, backend: Backend, engine: Engine) -> RuntimeFacts:
     return runtime_facts(
         backend, communication=run.ranks.communication, world_size=run.ranks.world_size, engine=engine
     )

@@ -1,13 +1,20 @@
 """What the computation runs on, chosen from configuration and processor."""
 
 import importlib.util
+from typing import Literal
 
 import pytest
 import torch
 
-from llmfinetune_trainer.config.run import RuntimeConfig
+from llmfinetune_trainer.config.run import LoraConfig, RuntimeConfig
 from llmfinetune_trainer.engine import backend
-from llmfinetune_trainer.engine.backend import best_isa, choose_backend, choose_communication
+from llmfinetune_trainer.engine.backend import (
+    Backend,
+    best_isa,
+    choose_backend,
+    choose_communication,
+    gradient_computer,
+)
 from llmfinetune_trainer.engine.batches import micro_batch
 from llmfinetune_trainer.errors import RunError
 
@@ -54,6 +61,21 @@ def test_what_is_asked_for_and_not_installed_is_an_error(field: str, monkeypatch
 def test_gloo_is_what_runs_without_ccls_bindings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
     assert choose_communication(RuntimeConfig()) == "gloo"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name", "engine"),
+    [("llama", "torch", "fused"), ("qwen2", "torch", "fused"), ("gpt2", "torch", "general")],
+)
+def test_the_fast_path_computes_what_it_can(architecture: str, name: Literal["torch"], engine: str) -> None:
+    targets = ["c_attn", "c_fc"] if architecture == "gpt2" else ["q_proj", "down_proj"]
+    lora, batch = LoraConfig(rank=2, target_modules=targets), micro_batch(MemorySamples([12, 7]), [0, 1])
+    model, adapters, general = adapted(architecture)
+    expected = general.loss_sum(batch)
+    chosen = Backend(name=name, precision="fp32", isa="avx2")
+    computer, found = gradient_computer(chosen, model, adapters, lora=lora, max_length=20)
+    assert found == engine
+    assert computer.loss_sum(batch) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.skipif(
