@@ -1,11 +1,12 @@
 """How many floating-point operations a micro-batch needs at least: what the speed is measured against.
 
-Counted from the batch's own lengths and supervised positions, every token as if it were computed, padding never:
+Counted from the batch's own lengths and supervised positions, every token as if computed, padding never:
 
-    4·N·T         frozen layers of N weights, forward and gradient of the input (their weights need no gradient)
+    4·N·T         frozen layers of N weights, forward and gradient of the input (weights need none)
     4·V·H·S       output layer, on the S supervised positions alone
     6·P·T         adapters of P weights, forward and both gradients
-    6·L²·heads    attention of a document of L tokens per layer, half of it masked: 2·L²·width forward, twice that backward
+    6·L²·heads    attention of a document of L tokens per layer, half of it masked: 2·L²·width forward,
+                  twice that backward
 """
 
 from collections.abc import Sequence
