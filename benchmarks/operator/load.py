@@ -17,7 +17,22 @@ PARALLEL: Final = 16
 JOBS: Final = collection("batch/v1", "Job", NAMESPACE)
 CONFIG_MAPS: Final = collection("v1", "ConfigMap", NAMESPACE)
 FINE_TUNES: Final = collection(API_VERSION, KIND, NAMESPACE)
-GIVE_UP_SECONDS: Final = 300.0
+GIVE_UP_SECONDS: Final = 60.0
+"""How long nothing may happen."""
+PROGRESS_LINES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals:
+    """How many fine-tunes got their first children, and in what time."""
+
+    number: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Fine-tunes in a second."""
+        return self.number / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +62,18 @@ class Load:
         await self._connection.request("POST", "/api/v1/namespaces", body=namespace)
         await in_parallel(lambda number: self._create_one(number), count)
 
-    async def wait_for_children(self, count: int) -> float:
-        """Return when every fine-tune has its prepare Job, in seconds of the monotonic clock."""
-        give_up_at = time.monotonic() + GIVE_UP_SECONDS
-        while time.monotonic() < give_up_at:
-            if await self._count(JOBS) >= count:
-                return time.monotonic()
+    async def wait_for_children(self, count: int) -> Arrivals:
+        """Wait until every fine-tune has its prepare Job, or until there is no further one for long."""
+        started = moved = time.monotonic()
+        arrived = said = 0
+        while arrived < count and time.monotonic() - moved < GIVE_UP_SECONDS:
             await asyncio.sleep(0.2)
-        raise TimeoutError(f"{await self._count(JOBS)} of {count} prepare Jobs after {GIVE_UP_SECONDS} s")
+            known, arrived = arrived, await self._count(JOBS)
+            moved = time.monotonic() if arrived > known else moved
+            if arrived >= said + count // PROGRESS_LINES:
+                said = arrived
+                print(f"  {arrived} of {count} after {moved - started:.1f} s", flush=True)
+        return Arrivals(number=arrived, seconds=moved - started)
 
     async def reactions(self, count: int) -> Reactions:
         """Change `count` fine-tunes, a few at a time, and measure when their configuration follows."""

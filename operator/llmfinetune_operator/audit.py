@@ -46,15 +46,23 @@ class Audit:
         self._namespaces: tuple[str | None, ...] = namespaces or (None,)
         self._notify = notify
         self._random = random
-        self.is_synced = False
+        self._synced = asyncio.Event()
+
+    @property
+    def is_synced(self) -> bool:
         """Whether the store has once held everything that the API server has."""
+        return self._synced.is_set()
+
+    async def synced(self) -> None:
+        """Wait until it has."""
+        await self._synced.wait()
 
     async def run_forever(self) -> None:
         """Audit often until the store is complete, then every now and then."""
         while True:
             try:
-                self.is_synced = await self._is_complete() if not self.is_synced else True
-                if self.is_synced:
+                if self.is_synced or await self._is_complete():
+                    self._synced.set()
                     await asyncio.sleep(AUDIT_SECONDS * (1.0 + JITTER * self._random()))
                     await self.repair()
                     continue

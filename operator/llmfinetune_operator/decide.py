@@ -64,6 +64,8 @@ class _Findings:
     storage: Storage
     preparation: Preparation
     prepare: PrepareStep
+    prepare_job: dict[str, Any]
+    """The prepare Job as it should be."""
     training: TrainingStep
     trouble: Trouble | None
 
@@ -95,11 +97,12 @@ def _towards_the_end(view: View) -> Decision:
 def _judge(view: View) -> _Findings:
     volume, prepared = storage(view), preparation(view)
     training = training_step(view, prepared=prepared is Preparation.DONE)
-    prepare = prepare_step(view, prepared, desired_prepare_job(view), usable=volume.usable)
+    prepare_job = desired_prepare_job(view)
     return _Findings(
         storage=volume,
         preparation=prepared,
-        prepare=prepare,
+        prepare=prepare_step(view, prepared, prepare_job, usable=volume.usable),
+        prepare_job=prepare_job,
         training=training,
         trouble=None if training.result else _trouble(view, volume, prepared, training),
     )
@@ -125,7 +128,7 @@ def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:
     """Complete children, in the order in which they need each other."""
     objects = [*desired_claim(view), *desired_configuration(view)]
     if found.prepare.apply:
-        objects.append(desired_prepare_job(view))
+        objects.append(found.prepare_job)
     if found.training.apply:
         modes = found.storage.access_modes
         objects.append(desired_training_job(view, attempt=found.training.attempt, access_modes=modes))

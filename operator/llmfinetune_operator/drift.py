@@ -2,7 +2,7 @@
 changed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,22 +16,22 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 def needs_apply(desired: Any, live: Any) -> bool:
     """True unless every field of `desired` is in `live` with an equal value.
 
-    What `live` has beyond that (defaults, other managers' fields, status) does not count, except in lists,
-    whose length must agree. An empty value equals an absent one, and Kubernetes quantities are compared by
-    their value.
+    Both are JSON as `json.loads` returns it. What `live` has beyond that (defaults, other managers' fields,
+    status) does not count, except in lists, whose length must agree. An empty value equals an absent one, and
+    Kubernetes quantities are compared by their value.
     """
-    if isinstance(desired, Mapping):
-        if not isinstance(live, Mapping):
+    if isinstance(desired, dict):
+        if not isinstance(live, dict):
             return bool(desired) or live is not None
         return any(needs_apply(value, live.get(key)) for key, value in desired.items())
-    if isinstance(desired, Sequence) and not isinstance(desired, str):
+    if isinstance(desired, list | tuple):
         return _lists_differ(desired, live)
     return not _equal(desired, live)
 
 
 def _lists_differ(desired: Sequence[Any], live: Any) -> bool:
-    present = live or ()
-    if not isinstance(present, Sequence) or isinstance(present, str) or len(desired) != len(present):
+    present = live or []
+    if not isinstance(present, list) or len(desired) != len(present):
         return True
     return any(needs_apply(a, b) for a, b in zip(desired, present, strict=True))
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from itertools import chain
 from typing import Final
 
 from llmfinetune_operator.constants import FIELD_MANAGER, GROUP
@@ -11,8 +10,6 @@ from llmfinetune_operator.decision import EventToPost
 from llmfinetune_operator.observed import ChildRef, Object
 
 MAX_NOTE: Final = 1024
-MAX_ASKED: Final = 8
-"""Most objects whose warnings are read in one reconcile."""
 
 
 def event_object(event: EventToPost, fine_tune: Object, *, now: datetime, instance: str) -> Object:
@@ -50,11 +47,10 @@ def event_object(event: EventToPost, fine_tune: Object, *, now: datetime, instan
 
 def pending(children: Mapping[ChildRef, Object], pods: tuple[Object, ...]) -> list[Object]:
     """Return what waits for something that only its warning events name: pods, claims, jobs without pods."""
-    waiting = chain(
-        (pod for pod in pods if (pod.get("status") or {}).get("phase", "Pending") == "Pending"),
-        (child for ref, child in children.items() if _is_pending(ref, child, pods)),
-    )
-    return list(waiting)[:MAX_ASKED]
+    return [
+        *(pod for pod in pods if (pod.get("status") or {}).get("phase", "Pending") == "Pending"),
+        *(child for ref, child in children.items() if _is_pending(ref, child, pods)),
+    ]
 
 
 def _is_pending(ref: ChildRef, child: Object, pods: tuple[Object, ...]) -> bool:

@@ -1,8 +1,7 @@
 """What kopf watches, and what an event leads to: the object into the store, its fine-tune into the queue.
 
-Only low-level handlers are used: they write nothing to the objects, neither finalizers nor annotations. The
-index handlers fill the store during the initial lists, which kopf completes before it calls an event handler;
-nothing goes into an index of kopf's. Errors in event handlers would be ignored, so nothing here may fail.
+Only low-level handlers are used: they write nothing to the objects, neither finalizers nor annotations.
+Errors in them would be ignored, so nothing here may fail.
 """
 
 from collections.abc import Callable
@@ -62,24 +61,16 @@ def build_registry(store: Store, notify: Notify, configuration: Configuration) -
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return await connection_info(configuration)
 
-    concerned: dict[str, set[Key]] = {}
-    """By uid: fine-tunes that an index handler's call concerned, for the event handler's that follows."""
-
-    async def remember(body: kopf.Body, **_: Any) -> None:
-        obj = cast(Object, dict(body))
-        concerned.setdefault(obj["metadata"]["uid"], set()).update(store.put(obj))
-
     async def notice(event: kopf.RawEvent, **_: Any) -> None:
         obj = cast(Object, event["object"])
         keys = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
-        for key in keys | concerned.pop(obj["metadata"]["uid"], set()):
+        for key in keys:
             notify(key)
 
     kopf.on.startup(registry=registry)(configure)
     kopf.on.login(registry=registry)(log_in)
     for (api_version, _kind), plural in PLURALS.items():
         group, _, version = api_version.rpartition("/")
-        kopf.index(group, version, plural, registry=registry, id=f"remember-{plural}")(remember)
         kopf.on.event(group, version, plural, registry=registry, id=f"notice-{plural}")(notice)
     return registry
 

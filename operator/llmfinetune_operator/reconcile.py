@@ -6,32 +6,27 @@ so a second reconcile of an unchanged world writes nothing. Whatever fails is tr
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from llmfinetune_operator import events
 from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.drift import needs_apply
 from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, RefusedError, UnavailableError
-from llmfinetune_operator.observed import ChildRef, Key, Object, Observed, ReceivedReport
-from llmfinetune_operator.progress.authority import bundle
+from llmfinetune_operator.events import event_object
+from llmfinetune_operator.gather import Gatherer, Reader, Reports, TrainingApi
+from llmfinetune_operator.memory import Memory, Refusal
+from llmfinetune_operator.observed import Key, Object, Observed
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store, ref_of
 
-WARNINGS_FIRST_SECONDS: Final = 5.0
-"""How long something waits before the warnings about it are read."""
-WARNINGS_MOST_SECONDS: Final = 80.0
-"""How often they are read again at least, while it still waits."""
+FOLLOW_UP_SECONDS: Final = 0.1
+"""When the next look follows a write: controllers have often done by then what follows from it."""
 logger = logging.getLogger(__name__)
 
 
-class Cluster(Protocol):
+class Cluster(Reader, Protocol):
     """What a reconcile asks of the API server."""
-
-    async def read(self, ref: ChildRef, namespace: str) -> Object | None:
-        """Return an object, None where there is none."""
 
     async def read_fine_tune(self, key: Key) -> Object | None:
         """Return a fine-tune, None where there is none."""
@@ -45,48 +40,8 @@ class Cluster(Protocol):
     async def write_status(self, fine_tune: Object, status: dict[str, Any]) -> Object:
         """Replace the status, unless the fine-tune has changed since it was read."""
 
-    async def warnings_about(self, obj: Object) -> list[Object]:
-        """Return the warning events about one object."""
-
     async def post_event(self, event: Object) -> None:
         """Create an event."""
-
-
-class Reports(Protocol):
-    """What trainers have reported."""
-
-    def latest(self, key: Key) -> ReceivedReport | None:
-        """Return the latest report of a fine-tune."""
-
-    def forget(self, key: Key) -> None:
-        """Drop what was reported about a fine-tune that is gone."""
-
-
-class TrainingApi(Protocol):
-    """Whether training jobs can be made."""
-
-    available: bool
-
-
-@dataclass
-class Memory:
-    """What has to be remembered of a fine-tune between reconciles and can be lost at a restart."""
-
-    last_status_write: datetime | None = None
-    refused: dict[ChildRef, "Refusal"] = field(default_factory=dict)
-    waiting: set[str] = field(default_factory=set)
-    warnings: tuple[Object, ...] = ()
-    warnings_due: datetime | None = None
-    warnings_interval: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """An object that the API server did not take; the same is offered again only after `until`."""
-
-    desired: Object
-    message: str
-    until: datetime
 
 
 class Reconciler:
@@ -111,10 +66,17 @@ class Reconciler:
         self._reports = reports
         self._training_api = training_api
         self._settings = settings
-        self._progress_ca = progress_ca
         self._clock = clock
         self._instance = instance
         self._memories: dict[Key, Memory] = {}
+        self._gatherer = Gatherer(
+            store=store,
+            reader=cluster,
+            reports=reports,
+            training_api=training_api,
+            progress_ca=progress_ca,
+            clock=clock,
+        )
 
     async def __call__(self, key: Key) -> float | None:
         """Reconcile, and return after how many seconds to do so again without any event.
@@ -130,68 +92,27 @@ class Reconciler:
         if fine_tune["metadata"].get("deletionTimestamp"):
             return None
         memory = self._memories.setdefault(key, Memory())
-        observed = await self._gather(key, fine_tune, memory)
+        memory.has_written = False
+        observed = await self._gatherer.observe(key, fine_tune, memory)
         decision = await self._act(key, observed, memory)
         return self._seconds_until_next(decision, memory)
 
-    async def _gather(self, key: Key, fine_tune: Object, memory: Memory) -> Observed:
-        children = dict(self._store.children(key))
-        for ref in names.child_refs(fine_tune):
-            if ref.kind == "PersistentVolumeClaim" and ref.name != names.claim(key.name):
-                claim = await self._cluster.read(ref, key.namespace)
-                children |= {ref: claim} if claim is not None else {}
-        pods = self._store.pods(key)
-        return Observed(
-            fine_tune=fine_tune,
-            children=children,
-            pods=pods,
-            events=await self._warnings(children, pods, memory),
-            report=self._reports.latest(key),
-            training_api_available=self._training_api.available,
-            apply_errors={ref: refusal.message for ref, refusal in memory.refused.items()},
-            progress_ca=bundle(self._progress_ca, _known_ca(children, key), now=self._clock()),
-            last_status_write=memory.last_status_write,
-        )
-
-    async def _warnings(
-        self, children: dict[ChildRef, Object], pods: tuple[Object, ...], memory: Memory
-    ) -> tuple[Object, ...]:
-        """Read the warnings about what waits: soon after it began to, then ever more seldom."""
-        now, waiting = self._clock(), events.pending(children, pods)
-        uids = {each["metadata"]["uid"] for each in waiting}
-        if uids - memory.waiting:
-            memory.warnings_interval = WARNINGS_FIRST_SECONDS
-            memory.warnings_due = now + timedelta(seconds=WARNINGS_FIRST_SECONDS)
-        memory.waiting = uids
-        if not waiting:
-            memory.warnings, memory.warnings_due = (), None
-        elif memory.warnings_due is not None and now >= memory.warnings_due:
-            found = [warning for each in waiting for warning in await self._cluster.warnings_about(each)]
-            memory.warnings = tuple(found)
-            memory.warnings_interval = min(2 * memory.warnings_interval, WARNINGS_MOST_SECONDS)
-            memory.warnings_due = now + timedelta(seconds=memory.warnings_interval)
-        return memory.warnings
-
     async def _act(self, key: Key, observed: Observed, memory: Memory) -> Decision:
+        """Act on the children first: one status write tells what was wanted and what has come of it."""
         now = self._clock()
         decision = self._decide(observed, self._settings, now)
-        if unseen := await self._unseen(key, decision, observed):
-            observed = replace(observed, children={**observed.children, **unseen})
-            decision = self._decide(observed, self._settings, now)
+        complete = await self._gatherer.unseen(key, decision, observed)
+        if complete is not observed:
+            decision = self._decide(complete, self._settings, now)
         for deletion in decision.delete:
             await self._cluster.delete(deletion, key.namespace)
-        await self._apply(decision.apply, observed, memory)
-        errors = {ref: refusal.message for ref, refusal in memory.refused.items()}
-        if errors != observed.apply_errors:
-            decision = self._decide(replace(observed, apply_errors=errors), self._settings, now)
+            memory.has_written = True
+        await self._apply(decision.apply, complete, memory)
+        after = self._gatherer.after_writing(key, complete, memory)
+        if after is not complete:
+            decision = self._decide(after, self._settings, now)
         await self._write_status(key, observed.fine_tune, decision, memory)
         return decision
-
-    async def _unseen(self, key: Key, decision: Decision, observed: Observed) -> dict[ChildRef, Object]:
-        """Read what is to be made anew, in case there is one without our label: that may be somebody else's."""
-        absent = [ref for each in decision.apply if (ref := ref_of(each)) not in observed.children]
-        found = {ref: await self._cluster.read(ref, key.namespace) for ref in absent}
-        return {ref: obj for ref, obj in found.items() if obj is not None}
 
     async def _apply(self, desired: tuple[Object, ...], observed: Observed, memory: Memory) -> None:
         """Apply what drifted, in order, up to the first object that is refused."""
@@ -212,7 +133,7 @@ class Reconciler:
         if known is not None and known.desired == obj and now < known.until:
             return False
         try:
-            self._store.put(await self._cluster.apply(obj))
+            news = self._store.put(await self._cluster.apply(obj))
         except (RefusedError, UnavailableError, NotFoundError) as error:
             if not error.status or error.status in (401, 429):
                 raise
@@ -223,6 +144,7 @@ class Reconciler:
             logger.warning("the API server refused an object", extra={"object": ref, "reason": error.reason})
             return False
         memory.refused.pop(ref, None)
+        memory.has_written |= bool(news)
         return True
 
     async def _write_status(self, key: Key, fine_tune: Object, decision: Decision, memory: Memory) -> None:
@@ -236,7 +158,7 @@ class Reconciler:
         except ConflictError:
             await self._read_again(key, fine_tune)
             raise
-        self._store.put(written)
+        memory.has_written |= bool(self._store.put(written))
         memory.last_status_write = self._clock()
         await self._post_events(written, decision)
 
@@ -250,17 +172,15 @@ class Reconciler:
     async def _post_events(self, fine_tune: Object, decision: Decision) -> None:
         """Post what the written status means to people; one that cannot be posted is not worth a retry."""
         for event in decision.events:
-            posted = events.event_object(event, fine_tune, now=self._clock(), instance=self._instance)
+            posted = event_object(event, fine_tune, now=self._clock(), instance=self._instance)
             try:
                 await self._cluster.post_event(posted)
             except ApiError as error:
                 logger.warning("cannot post an event", extra={"event": event.reason, "reason": error.reason})
 
     def _seconds_until_next(self, decision: Decision, memory: Memory) -> float | None:
-        times = [each for each in (decision.wake_at, memory.warnings_due) if each is not None]
-        return max(0.0, (min(times) - self._clock()).total_seconds()) if times else None
-
-
-def _known_ca(children: dict[ChildRef, Object], key: Key) -> str:
-    config_map = children.get(ChildRef("v1", "ConfigMap", names.progress_ca_config_map(key.name)))
-    return str(((config_map or {}).get("data") or {}).get("ca.crt") or "")
+        """What was written is no news when a watch delivers it, so that a look at what it led to is due."""
+        now = self._clock()
+        follow_up = now + timedelta(seconds=FOLLOW_UP_SECONDS) if memory.has_written else None
+        times = [each for each in (decision.wake_at, memory.warnings_due, follow_up) if each is not None]
+        return max(0.0, (min(times) - now).total_seconds()) if times else None

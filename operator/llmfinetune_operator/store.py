@@ -48,14 +48,18 @@ class Store:
         return [child for ref, child in everything if (ref.api_version, ref.kind) == (api_version, kind)]
 
     def put(self, obj: Object) -> set[Key]:
-        """Take in a state of an object, and return the fine-tunes it concerns, now and before."""
+        """Take in a state of an object, and return the fine-tunes it is news for, now and before.
+
+        What the watches deliver of the operator's own writes is known from the answers to them, and no news.
+        """
         key = key_of(obj)
         if obj["metadata"].get("uid") in self._deleted:
             return set()
         if is_fine_tune(obj["apiVersion"], obj["kind"]):
             assert key is not None
-            if not is_older(obj, self._fine_tunes.get(key)):
-                self._fine_tunes[key] = slim(obj)
+            if not is_newer(obj, self._fine_tunes.get(key)):
+                return set()
+            self._fine_tunes[key] = slim(obj)
             return {key}
         return self._put_child(obj, key)
 
@@ -77,8 +81,8 @@ class Store:
         ref = ref_of(obj)
         place = (obj["metadata"]["namespace"], ref)
         known = self._keys.get(place)
-        if known is not None and is_older(obj, self._children[known][ref]):
-            return {known}
+        if known is not None and not is_newer(obj, self._children[known][ref]):
+            return set()
         if known is not None and known != key:
             self._forget_child(known, ref)
         if key is not None:
@@ -126,9 +130,9 @@ def slim(obj: Mapping[str, Any]) -> Object:
     return {**obj, "metadata": metadata}
 
 
-def is_older(obj: Object, known: Object | None) -> bool:
-    """Say whether `obj` is an earlier state of the object `known`."""
-    return known is not None and same_uid(known, obj) and version_of(obj) < version_of(known)
+def is_newer(obj: Object, known: Object | None) -> bool:
+    """Say whether `obj` is a later state than `known`, or another object."""
+    return known is None or not same_uid(known, obj) or version_of(obj) > version_of(known)
 
 
 def version_of(obj: Object) -> int:

@@ -74,13 +74,10 @@ class KubernetesCluster:
             body={**fine_tune, "metadata": guarded, "status": status},
         )
 
-    async def warnings_about(self, obj: Object) -> list[Object]:
-        """Return the warning events about one object."""
-        metadata = obj["metadata"]
+    async def warnings(self, namespace: str) -> list[Object]:
+        """Return every warning event in a namespace."""
         answer = await self._connection.request(
-            "GET",
-            paths.events(metadata["namespace"]),
-            query={"fieldSelector": f"involvedObject.uid={metadata['uid']},type=Warning", "limit": "20"},
+            "GET", paths.events(namespace), query={"fieldSelector": "type=Warning"}
         )
         return [dict(item) for item in answer.get("items") or ()]
 

@@ -4,10 +4,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from llmfinetune_operator.errors import (
     ApiError,
@@ -20,6 +22,7 @@ from llmfinetune_operator.errors import (
 
 REQUEST_SECONDS: Final = 30.0
 MAX_MESSAGE: Final = 1000
+USER_AGENT: Final = "llmfinetune-operator"
 
 ERRORS: Final[Mapping[int, type[ApiError]]] = {
     401: UnavailableError,  # a rotated token is read again before the next request
@@ -58,8 +61,8 @@ class Connection:
     def __init__(
         self, configuration: Configuration, *, count: CountRequest = lambda verb, code: None
     ) -> None:
-        self._client = ApiClient(configuration)
-        self._client.user_agent = "llmfinetune-operator"
+        self._configuration = configuration
+        self._client = RESTClientObject(configuration)
         self._count = count
 
     async def close(self) -> None:
@@ -84,8 +87,8 @@ class Connection:
         status, headers, text = await self._exchange(
             verb,
             path,
-            query=list((query or {}).items()),
-            headers={"Content-Type": content_type, "Accept": accept},
+            query=query or {},
+            headers={"Content-Type": content_type, "Accept": accept, "User-Agent": USER_AGENT},
             body=body,
         )
         self._count(verb, str(status))
@@ -98,20 +101,19 @@ class Connection:
         verb: str,
         path: str,
         *,
-        query: list[tuple[str, str]],
+        query: Mapping[str, str],
         headers: dict[str, str],
         body: Mapping[str, Any] | None,
     ) -> tuple[int, Mapping[str, str], str]:
         try:
-            request = await self._client.param_serialize(
+            token = await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+            response = await self._client.request(
                 verb,
-                path,
-                query_params=query,
-                header_params=headers,
+                f"{self._configuration.host}{path}{'?' if query else ''}{urlencode(query)}",
+                headers={**headers, "Authorization": token} if token else headers,
                 body=body,
-                auth_settings=["BearerToken"],
+                _request_timeout=REQUEST_SECONDS,
             )
-            response = await self._client.call_api(*request, _request_timeout=REQUEST_SECONDS)
             text = (await response.read()).decode(errors="replace")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self._count(verb, "none")

@@ -53,7 +53,7 @@ class View:
             backend=backend,
         )
 
-    @property
+    @cached_property
     def run_config(self) -> RunConfig:
         """What the trainer is asked to compute."""
         return run_config(self.owner.name, self.owner.namespace, self.spec)
@@ -128,7 +128,7 @@ class View:
         return received.report
 
     def child(self, ref: ChildRef) -> Object | None:
-        """A live child. An object of somebody else that has a child's name is none: nothing follows from it."""
+        """A live child. What somebody else made under its name is none: nothing follows from it."""
         live = self.observed.children.get(ref)
         is_named = ref.kind == "PersistentVolumeClaim" and ref.name == self.spec.storage.existing_claim
         return live if live is None or is_named or self.owner.owns(live) else None

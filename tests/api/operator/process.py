@@ -96,6 +96,15 @@ class OperatorProcess:
         requests = self.samples("llmfinetune_operator_api_requests_total")
         return int(sum(value for labels, value in requests.items() if not labels.endswith("/GET")))
 
+    def num_requests(self) -> int:
+        """Return how many requests it has sent, watches left out."""
+        return int(sum(self.samples("llmfinetune_operator_api_requests_total").values()))
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident_bytes(self) -> int:
         """Return the memory it has now."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -17,7 +17,7 @@ class FakeCluster:
         """By what is written: a kind, or `status`."""
         self.fresh: Object | None = None
         self.unwatched: dict[str, Object] = {}
-        self.warnings: list[Object] = []
+        self.warning_events: list[Object] = []
 
     async def read(self, ref: ChildRef, namespace: str) -> Object | None:
         self.reads.append(ref.name)
@@ -39,9 +39,9 @@ class FakeCluster:
         metadata = {**fine_tune["metadata"], "resourceVersion": str(self.version)}
         return {**fine_tune, "metadata": metadata, "status": status}
 
-    async def warnings_about(self, obj: Object) -> list[Object]:
-        self.reads.append(f"warnings {obj['metadata']['name']}")
-        return self.warnings
+    async def warnings(self, namespace: str) -> list[Object]:
+        self.reads.append(f"warnings in {namespace}")
+        return self.warning_events
 
     async def post_event(self, event: Object) -> None:
         if "event" in self.errors:

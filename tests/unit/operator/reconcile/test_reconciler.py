@@ -8,10 +8,11 @@ import pytest
 
 from llmfinetune_operator.decision import Decision, Deletion, EventToPost
 from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, RefusedError, UnavailableError
+from llmfinetune_operator.gather import WARNINGS_FIRST_SECONDS, WARNINGS_MOST_SECONDS
 from llmfinetune_operator.observed import ChildRef, Observed
 from llmfinetune_operator.progress.authority import new_authority
 from llmfinetune_operator.progress.reports import Reports
-from llmfinetune_operator.reconcile import WARNINGS_FIRST_SECONDS, WARNINGS_MOST_SECONDS, Reconciler
+from llmfinetune_operator.reconcile import FOLLOW_UP_SECONDS, Reconciler
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store
 from llmfinetune_trainer.config.messages import Report
@@ -96,6 +97,16 @@ async def test_what_somebody_else_made_is_shown_to_the_decision_before_anything_
     del world.cluster.unwatched["medical-run"]
     await world.reconcile(KEY)
     assert world.cluster.writes == ["status", "apply ConfigMap", "status"]
+
+
+async def test_one_status_tells_what_was_wanted_and_what_has_come_of_it() -> None:
+    def decide(observed: Observed) -> Decision:
+        return Decision(apply=(config_map(a="1"),), status={"made": CONFIG in observed.children})
+
+    world = World(decide)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
+    assert (world.store.fine_tune(KEY) or {})["status"] == {"made": True}
 
 
 async def test_what_drifted_is_put_right() -> None:
@@ -266,20 +277,35 @@ async def test_without_the_status_there_is_no_event() -> None:
 async def test_an_event_that_cannot_be_posted_fails_nothing() -> None:
     world = World(says("Training"))
     world.cluster.errors["event"] = UnavailableError("etcd", what="", status=503)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["status"]
+
+
+async def test_a_look_at_what_a_write_led_to_follows_and_then_none() -> None:
+    world = World(wants(config_map(a="1"), phase="Pending"))
+    assert await world.reconcile(KEY) == FOLLOW_UP_SECONDS
     assert await world.reconcile(KEY) is None
+
+
+async def test_a_write_that_changes_nothing_asks_for_no_further_look() -> None:
+    world = World(wants(config_map(a="1")))
+    world.store.put(child(uid="uid-ConfigMap", version=500, data={"a": "2"}))
+    assert await world.reconcile(KEY) is None
+    assert world.cluster.writes == ["apply ConfigMap"]
 
 
 async def test_warnings_are_read_once_something_has_waited_for_a_while() -> None:
     world = World(wants())
-    world.cluster.warnings = [{"reason": "FailedMount"}]
+    about = {"involvedObject": {"uid": "p1"}, "reason": "FailedMount"}
+    world.cluster.warning_events = [about, {"involvedObject": {"uid": "other"}, "reason": "FailedMount"}]
     world.store.put(pod(phase="Pending"))
     assert await world.reconcile(KEY) == WARNINGS_FIRST_SECONDS
     assert world.cluster.reads == []
     world.now += timedelta(seconds=WARNINGS_FIRST_SECONDS)
     await world.reconcile(KEY)
     await world.reconcile(KEY)
-    assert world.cluster.reads == ["warnings medical-worker-0"]
-    assert world.seen[-1].events == ({"reason": "FailedMount"},)
+    assert world.cluster.reads == ["warnings in ml"]
+    assert world.seen[-1].events == (about,)
 
 
 async def test_warnings_are_read_ever_more_seldom_while_nothing_else_comes_to_wait() -> None:

@@ -35,7 +35,7 @@ def test_a_child_whose_label_changes_leaves_the_one_it_belonged_to(store: Store,
 
 def test_an_old_state_with_another_label_moves_nothing(store: Store) -> None:
     store.put(child(version=2))
-    assert store.put(child(version=1, label="legal")) == {KEY}
+    assert store.put(child(version=1, label="legal")) == set()
     assert list(store.children(KEY)) == [REF]
 
 
@@ -50,6 +50,14 @@ def test_pods_are_kept_apart_and_in_order_of_name(store: Store) -> None:
         store.put(pod(name, uid=name))
     assert [each["metadata"]["name"] for each in store.pods(KEY)] == ["medical-worker-0", "medical-worker-1"]
     assert store.children(KEY) == {}
+
+
+def test_what_is_known_is_no_news(store: Store) -> None:
+    """A watch delivers what the operator itself has written."""
+    assert store.put(child()) == {KEY}
+    assert store.put(child()) == set()
+    assert store.put(fine_tune()) == {KEY}
+    assert store.put(fine_tune()) == set()
 
 
 @pytest.mark.parametrize(

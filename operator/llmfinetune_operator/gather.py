@@ -1,0 +1,130 @@
+"""Gathers everything that a decision is made from: from memory, and from the server what no watch carries."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from llmfinetune_operator.decision import Decision
+from llmfinetune_operator.events import pending
+from llmfinetune_operator.memory import Memory
+from llmfinetune_operator.observed import ChildRef, Key, Object, Observed, ReceivedReport
+from llmfinetune_operator.progress.authority import bundle
+from llmfinetune_operator.resources import names
+from llmfinetune_operator.store import Store, ref_of
+from llmfinetune_operator.warning_events import WarningReader, Warnings
+
+WARNINGS_FIRST_SECONDS: Final = 5.0
+"""How long something waits before the warnings about it are read."""
+WARNINGS_MOST_SECONDS: Final = 80.0
+"""How often they are read again at least, while it still waits."""
+
+
+class Reader(WarningReader, Protocol):
+    """What gathering asks of the API server."""
+
+    async def read(self, ref: ChildRef, namespace: str) -> Object | None:
+        """Return an object, None where there is none."""
+
+
+class Reports(Protocol):
+    """What trainers have reported."""
+
+    def latest(self, key: Key) -> ReceivedReport | None:
+        """Return the latest report of a fine-tune."""
+
+    def forget(self, key: Key) -> None:
+        """Drop what was reported about a fine-tune that is gone."""
+
+
+class TrainingApi(Protocol):
+    """Whether training jobs can be made."""
+
+    available: bool
+
+
+class Gatherer:
+    """Looks at one fine-tune a call."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        reader: Reader,
+        reports: Reports,
+        training_api: TrainingApi,
+        progress_ca: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._reports = reports
+        self._training_api = training_api
+        self._progress_ca = progress_ca
+        self._clock = clock
+        self._warnings = Warnings(reader, clock=clock)
+
+    async def observe(self, key: Key, fine_tune: Object, memory: Memory) -> Observed:
+        """Return everything that a decision about the fine-tune is made from.
+
+        Raises:
+            ApiError: the API server could not be read.
+        """
+        children = dict(self._store.children(key))
+        for ref in names.child_refs(fine_tune):
+            if ref.kind == "PersistentVolumeClaim" and ref.name != names.claim(key.name):
+                claim = await self._reader.read(ref, key.namespace)
+                children |= {ref: claim} if claim is not None else {}
+        pods = self._store.pods(key)
+        return Observed(
+            fine_tune=fine_tune,
+            children=children,
+            pods=pods,
+            events=await self._warnings_about(key, children, pods, memory),
+            report=self._reports.latest(key),
+            training_api_available=self._training_api.available,
+            apply_errors=memory.errors,
+            progress_ca=bundle(self._progress_ca, _known_ca(children, key), now=self._clock()),
+            last_status_write=memory.last_status_write,
+        )
+
+    async def unseen(self, key: Key, decision: Decision, observed: Observed) -> Observed:
+        """Return the observation with what is to be made anew and is there without our label.
+
+        Raises:
+            ApiError: the API server could not be read.
+        """
+        absent = [ref for each in decision.apply if (ref := ref_of(each)) not in observed.children]
+        found = {ref: await self._reader.read(ref, key.namespace) for ref in absent}
+        there = {ref: obj for ref, obj in found.items() if obj is not None}
+        return replace(observed, children={**observed.children, **there}) if there else observed
+
+    def after_writing(self, key: Key, observed: Observed, memory: Memory) -> Observed:
+        """Return the observation with what has become of the children since, from memory alone."""
+        if not memory.has_written and memory.errors == observed.apply_errors:
+            return observed
+        children = {**observed.children, **self._store.children(key)}
+        return replace(observed, children=children, apply_errors=memory.errors)
+
+    async def _warnings_about(
+        self, key: Key, children: Mapping[ChildRef, Object], pods: tuple[Object, ...], memory: Memory
+    ) -> tuple[Object, ...]:
+        """Read the warnings about what waits: soon after it began to, then ever more seldom."""
+        now = self._clock()
+        uids = {each["metadata"]["uid"] for each in pending(children, pods)}
+        if uids - memory.waiting:
+            memory.warnings_interval = WARNINGS_FIRST_SECONDS
+            memory.warnings_due = now + timedelta(seconds=WARNINGS_FIRST_SECONDS)
+        memory.waiting = uids
+        if not uids:
+            memory.warnings, memory.warnings_due = (), None
+        elif memory.warnings_due is not None and now >= memory.warnings_due:
+            memory.warnings = await self._warnings.about(key.namespace, uids)
+            memory.warnings_interval = min(2 * memory.warnings_interval, WARNINGS_MOST_SECONDS)
+            memory.warnings_due = now + timedelta(seconds=memory.warnings_interval)
+        return memory.warnings
+
+
+def _known_ca(children: Mapping[ChildRef, Object], key: Key) -> str:
+    config_map = children.get(ChildRef("v1", "ConfigMap", names.progress_ca_config_map(key.name)))
+    return str(((config_map or {}).get("data") or {}).get("ca.crt") or "")
