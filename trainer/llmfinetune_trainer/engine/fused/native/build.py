@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
@@ -51,7 +52,11 @@ def build(directory: Path) -> Path:
         raise CompilerMissingError("no C++ compiler: install g++, or take an image that carries the kernels")
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        objects = [_compile(compiler, source, Path(scratch)) for source in sorted(SOURCES.glob("*.cpp"))]
+        with ThreadPoolExecutor() as pool:
+            compiled = [
+                pool.submit(_compile, compiler, source, Path(scratch)) for source in SOURCES.glob("*.cpp")
+            ]
+        objects = [one.result() for one in compiled]
         linked = Path(scratch) / "kernels.so"
         # OpenMP stays unresolved: the process has torch's, and a second one would run threads of its own
         _run([compiler, "-shared", "-o", str(linked), *map(str, objects)])
