@@ -29,7 +29,7 @@ class Contestant(NamedTuple):
 
 AUTOCAST = {"base": "fp32", "autocast": True, "adapter": "fp32", "micro_batch": 8}
 """What the Trainer's documentation says: 32-bit weights, bf16 through autocast."""
-BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32", "micro_batch": 8}
+BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32", "micro_batch": 1}
 """Frozen base in bf16, adapters in 32 bits."""
 BF16_ADAPTERS = {"adapter": "bf16"}
 COMPILED = {"compile": True}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from benchmarks.trainers.contestants import Contestant
 from benchmarks.trainers.environments import ensure_environment
 from benchmarks.trainers.figures import run_figures
-from benchmarks.trainers.flops import Shape, training_flops
+from benchmarks.trainers.flops import adapter_weights, training_flops
 from benchmarks.trainers.gemm import measure_gemm
 from benchmarks.trainers.process import ContestantError, Ended, LineWatcher, run_process
 from benchmarks.trainers.samples import Samples
@@ -59,13 +59,12 @@ def run_contestant(contestant: Contestant | None, setup: Setup, *, output: Path)
 
 def flops_per_token(setup: Setup) -> float:
     """Least operations of one useful token of this workload, from its real lengths and supervised rows."""
-    samples = Samples.load(setup.samples)
+    samples, config, work = Samples.load(setup.samples), model_config(setup), setup.workload
     total = training_flops(
-        Shape.from_config(model_config(setup)),
-        rank=setup.workload.rank,
-        targets=setup.workload.targets,
-        lengths=samples.lengths,
-        supervised=samples.supervised,
+        config,
+        weights=adapter_weights(config, rank=work.rank, targets=work.targets),
+        lengths=samples.lengths.tolist(),
+        supervised=samples.supervised.tolist(),
     )
     return total / len(samples.tokens)
 

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
+from transformers import AutoModelForCausalLM
 
 from benchmarks.trainers.samples import Samples
 from benchmarks.trainers.workload import Workload
+from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.config.run import LoraConfig
+from llmfinetune_trainer.data.order import epoch_order
+from llmfinetune_trainer.data.prepared import open_prepared
+from llmfinetune_trainer.engine.fused.native.library import load_library
+from llmfinetune_trainer.manifest import load_manifest
+from llmfinetune_trainer.model.lora import attach_adapters
 
 CLI = Path(sys.executable).parent / "llmfinetune"
 
@@ -61,6 +70,7 @@ def make_setup(workload: Workload, *, data: Path, root: Path) -> Setup:
     manifest.write_text(yaml.safe_dump(fine_tune(workload, model=find_model(), data=data)), encoding="utf-8")
     workspace = root / "workspace"
     subprocess.run([CLI, "prepare", manifest, "--workspace", workspace, "--offline"], check=True)
+    load_library()  # compiles the engine's kernels once, as building the image does
     return _written(workload, manifest=manifest, workspace=workspace, root=root)
 
 
@@ -97,12 +107,6 @@ def fine_tune(workload: Workload, *, model: Path, data: Path) -> dict[str, Any]:
 
 
 def _written(workload: Workload, *, manifest: Path, workspace: Path, root: Path) -> Setup:
-    # imported here: peers' environments read this package without the project
-    from llmfinetune_trainer.config.layout import Layout
-    from llmfinetune_trainer.data.order import epoch_order
-    from llmfinetune_trainer.data.prepared import open_prepared
-    from llmfinetune_trainer.manifest import load_manifest
-
     prepared = open_prepared(load_manifest(manifest), Layout(workspace))
     order = epoch_order(workload.seed, 0, prepared.train.num_samples)
     if len(order) < workload.num_samples + workload.held_out:
@@ -135,12 +139,6 @@ def _gathered(split: Any, indices: np.ndarray[Any, np.dtype[np.int64]]) -> Sampl
 
 def _save_initial_adapter(setup: Setup) -> None:
     """Saves the adapter that the project starts from, which is a function of the seed, in peft's form."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from llmfinetune_trainer.config.run import LoraConfig
-    from llmfinetune_trainer.model.lora import attach_adapters
-
     work = setup.workload
     base = AutoModelForCausalLM.from_pretrained(setup.model, dtype=torch.float32)
     lora = LoraConfig(rank=work.rank, alpha=work.alpha, dropout=0.0, target_modules=list(work.targets))
