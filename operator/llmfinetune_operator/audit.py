@@ -6,6 +6,7 @@ Its first clean pass also tells that the watches have delivered everything there
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from llmfinetune_operator.cluster.paths import PLURALS
@@ -15,6 +16,8 @@ from llmfinetune_operator.store import Store, ref_of, version_of
 
 FIRST_SECONDS: Final = 0.5
 AUDIT_SECONDS: Final = 600.0
+ASKED_SECONDS: Final = 1.0
+"""How long one that is asked for waits: watches break and start over several at a time."""
 JITTER: Final = 0.25
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Audit:
         self._notify = notify
         self._random = random
         self._synced = asyncio.Event()
+        self._asked = asyncio.Event()
 
     @property
     def is_synced(self) -> bool:
@@ -57,13 +61,18 @@ class Audit:
         """Wait until it has."""
         await self._synced.wait()
 
+    def ask(self) -> None:
+        """Have the store compared soon: a watch that starts over tells no deletion that it missed."""
+        if self.is_synced:
+            self._asked.set()
+
     async def run_forever(self) -> None:
         """Audit often until the store is complete, then every now and then."""
         while True:
             try:
                 if self.is_synced or await self._is_complete():
                     self._synced.set()
-                    await asyncio.sleep(AUDIT_SECONDS * (1.0 + JITTER * self._random()))
+                    await self._until_due()
                     await self.repair()
                     continue
             except ApiError as error:
@@ -73,6 +82,13 @@ class Audit:
     async def repair(self) -> int:
         """Bring the store to what the API server has, and return how many objects differed."""
         return sum([await self._repair_kind(*each) for each in PLURALS])
+
+    async def _until_due(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AUDIT_SECONDS * (1.0 + JITTER * self._random())):
+                await self._asked.wait()
+                await asyncio.sleep(ASKED_SECONDS)
+        self._asked.clear()
 
     async def _is_complete(self) -> bool:
         for api_version, kind in PLURALS:

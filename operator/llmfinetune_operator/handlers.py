@@ -51,8 +51,10 @@ class NoDiffBase(kopf.DiffBaseStorage):
         """Store none."""
 
 
-def build_registry(store: Store, notify: Notify, configuration: Configuration) -> kopf.OperatorRegistry:
-    """Return kopf's registry with every watch of this operator."""
+def build_registry(
+    store: Store, *, notify: Notify, listed: Callable[[], object], configuration: Configuration
+) -> kopf.OperatorRegistry:
+    """Return kopf's registry with every watch of this operator; `listed` is called as they start over."""
     registry = kopf.OperatorRegistry()
 
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -66,6 +68,8 @@ def build_registry(store: Store, notify: Notify, configuration: Configuration) -
         keys = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
         for key in keys:
             notify(key)
+        if event["type"] is None:
+            listed()
 
     kopf.on.startup(registry=registry)(configure)
     kopf.on.login(registry=registry)(log_in)

@@ -12,6 +12,7 @@ from typing import Final
 
 import kopf
 from aiohttp import web
+from kubernetes.aio.client import Configuration
 
 from llmfinetune_operator import health
 from llmfinetune_operator.audit import Audit
@@ -67,7 +68,7 @@ class Operator:
         finally:
             await connection.close()
 
-    async def _run(self, cluster: KubernetesCluster, configuration: object) -> None:
+    async def _run(self, cluster: KubernetesCluster, configuration: Configuration) -> None:
         queue: WorkQueue[Key] = WorkQueue(clock=asyncio.get_running_loop(), random=random.random)
         self._metrics.watch(self._store, queue)
         authority = self._authority()
@@ -84,7 +85,7 @@ class Operator:
         ready = asyncio.Event()
         await run_until_stopped(
             {
-                "watches": self._watch(queue, configuration, ready),
+                "watches": self._watch(queue, audit, configuration, ready),
                 "signals": self._listen_for_signals(ready),
                 "audit": audit.run_forever(),
                 "training-api": training_api.watch_forever(),
@@ -128,11 +129,17 @@ class Operator:
             random=random.random,
         )
 
-    async def _watch(self, queue: WorkQueue[Key], configuration: object, ready: asyncio.Event) -> None:
+    async def _watch(
+        self, queue: WorkQueue[Key], audit: Audit, configuration: Configuration, ready: asyncio.Event
+    ) -> None:
+        registry = build_registry(
+            self._store,
+            notify=lambda key: queue.add_after(key, GATHER_SECONDS),
+            listed=audit.ask,
+            configuration=configuration,
+        )
         await kopf.operator(
-            registry=build_registry(
-                self._store, lambda key: queue.add_after(key, GATHER_SECONDS), configuration
-            ),
+            registry=registry,
             standalone=True,
             clusterwide=not self._options.namespace,
             namespaces=self._options.namespace,

@@ -3,6 +3,7 @@
 The model keeps count of what it did by itself, so that what the operator remembers can be held against it.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -50,12 +51,26 @@ class History(RuleBasedStateMachine):
         self.incidents = 0
         """How often workers were lost or the job ended: no count of the operator's may be above it."""
 
-    @initialize(start=st.sampled_from(["applied", "prepared", "training", "training", "training"]))
-    def begins(self, start: str) -> None:
+    @initialize(start=st.sampled_from(["applied", "prepared", *["training"] * 6]), data=st.data())
+    def begins(self, start: str, data: st.DataObject) -> None:
+        """Most histories begin with something that chance alone would seldom come to."""
         if start == "prepared":
             self.world.prepared()
         if start == "training":
             self.world.training()
+            data.draw(st.sampled_from(self.first_events))()
+
+    @property
+    def first_events(self) -> list[Callable[[], None]]:
+        return [
+            lambda: self.job_fails_again_and_again(MAX_RESTARTS + 2),
+            lambda: self.worker_crashes_again_and_again(MAX_RESTARTS + 2),
+            lambda: self.job_succeeds("its own", 60),
+            lambda: self.job_succeeds("a foreign one", 60),
+            lambda: self.job_succeeds("nothing", 60),
+            lambda: self.world.lose(JOB),
+            lambda: None,
+        ]
 
     @rule()
     def reconcile(self) -> None:
@@ -117,15 +132,37 @@ class History(RuleBasedStateMachine):
             self.incidents += 1
 
     @precondition(lambda self: self.job_works)
-    @rule(seen=st.booleans())
-    def job_fails_until_nothing_is_tried(self, seen: bool) -> None:
-        self.world.finish_job(JOB, "Failed")
-        self.incidents += 1
-        if seen:
+    @rule(times=st.integers(1, MAX_RESTARTS + 2))
+    def job_fails_again_and_again(self, times: int) -> None:
+        self.world.settle()  # a change of the spec that waits is an attempt of its own
+        first = self.world.status["attempt"]
+        for _ in range(times):
+            if self.job_works:
+                self.world.finish_job(JOB, "Failed")
+                self.incidents += 1
+                self.come_to_rest()
+        assert self.world.status["attempt"] <= first + MAX_RESTARTS
+
+    @precondition(lambda self: self.job_works and self.world.workers)
+    @rule(times=st.integers(1, MAX_RESTARTS + 2))
+    def worker_crashes_again_and_again(self, times: int) -> None:
+        for _ in range(times):
+            if self.job_works and self.world.workers:
+                name = self.world.workers[0]
+                self.world.end(name, 137)
+                self.incidents += 1
+                self.come_to_rest()
+                if self.job_works:
+                    self.world.pod(name, JOB)
+                    self.world.settle()
+
+    def come_to_rest(self) -> None:
+        """Go on long enough for every wait, and for what was counted to be counted again."""
+        for _ in range(3):
             self.world.settle()
             self.world.wait(400)
-            self.world.settle()
             self.world.collect_garbage()
+        self.world.settle()
 
     @precondition(lambda self: self.job_works)
     @rule(
