@@ -1,6 +1,5 @@
 """What the computation runs on, chosen from configuration and processor."""
 
-import importlib.util
 from typing import Literal
 
 import pytest
@@ -76,19 +75,3 @@ def test_the_fast_path_computes_what_it_can(architecture: str, name: Literal["to
     computer, found = gradient_computer(chosen, model, adapters, lora=lora, max_length=20)
     assert found == engine
     assert computer.loss_sum(batch) == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec(backend.IPEX) is None, reason="Intel's extension is not installed"
-)
-@pytest.mark.filterwarnings("ignore::UserWarning")  # the extension warns of operators that it registers again
-def test_intels_layout_changes_neither_loss_nor_gradients() -> None:
-    batch = micro_batch(MemorySamples([12, 7, 5]), [0, 1, 2])
-    _, adapters, computer = adapted()
-    loss = computer.forward_backward(batch, scale=0.1, dropout_seed=0)
-    model, prepacked, prepacked_computer = adapted()
-    backend.prepack_frozen_layers(model, dtype=torch.float32)
-    assert prepacked_computer.forward_backward(batch, scale=0.1, dropout_seed=0) == pytest.approx(
-        loss, rel=1e-5
-    )
-    torch.testing.assert_close(prepacked.gradient, adapters.gradient, rtol=1e-4, atol=1e-6)
