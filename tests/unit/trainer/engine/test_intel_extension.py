@@ -1,4 +1,4 @@
-"""Intel's extension computes what plain torch computes; in a process of its own, for it replaces operators."""
+"""Intel's extension computes what torch computes; in a process of its own, for it replaces operators."""
 
 import importlib.util
 
