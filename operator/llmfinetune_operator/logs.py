@@ -2,14 +2,18 @@
 
 import json
 import logging
+import math
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final, Literal
 
 from aiohttp.http_exceptions import HttpProcessingError
 
 LogFormat = Literal["json", "text"]
 
+WATCH_RETRIES_SECONDS: Final = 60.0
 STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -57,9 +61,31 @@ def is_not_about_bytes(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
+class WatchRetries(logging.Filter):
+    """Lets one line a minute through of those in which every watch tells every try that failed."""
+
+    def __init__(self, *, time: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._time = time
+        self._said_at = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record is to be logged; one of those becomes a warning."""
+        if not record.name.startswith("kopf") or "will retry" not in record.getMessage():
+            return True
+        if self._time() - self._said_at < WATCH_RETRIES_SECONDS:
+            return False
+        self._said_at = self._time()
+        reason = record.getMessage().rpartition(" -> ")[2]
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "watches cannot reach the API server, trying again: %s", (reason,)
+        return True
+
+
 def set_up(*, log_format: LogFormat, level: str) -> None:
     """Send every record to standard error. Third parties speak up only from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(WatchRetries())
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("aiohttp.server").addFilter(is_not_about_bytes)

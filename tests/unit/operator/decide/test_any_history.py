@@ -68,6 +68,7 @@ class History(RuleBasedStateMachine):
             lambda: self.job_succeeds("its own", 60),
             lambda: self.job_succeeds("a foreign one", 60),
             lambda: self.job_succeeds("nothing", 60),
+            self.worker_stays_away,
             lambda: self.world.lose(JOB),
             lambda: None,
         ]
@@ -155,6 +156,13 @@ class History(RuleBasedStateMachine):
                 if self.job_works:
                     self.world.pod(name, JOB)
                     self.world.settle()
+
+    @precondition(lambda self: self.world.workers)
+    @rule()
+    def worker_stays_away(self) -> None:
+        del self.world.pods[self.world.workers[0]]
+        self.incidents += 1
+        self.come_to_rest()
 
     def come_to_rest(self) -> None:
         """Go on long enough for every wait, and for what was counted to be counted again."""
