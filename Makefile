@@ -99,6 +99,14 @@ control-plane: $(VENV)
 
 ##@ Figures
 
+.PHONY: bench
+bench: $(VENV) ## The trainer beside what a user could pick instead: tokens/s, memory, loss (long)
+	@$(BIN)/python -m benchmarks.trainers
+
+.PHONY: bench-quick
+bench-quick: $(VENV) ## The same in under five minutes
+	@$(BIN)/python -m benchmarks.trainers --quick
+
 .PHONY: bench-operator
 bench-operator: $(VENV) control-plane ## Load that the operator holds: resources/s, memory, idle writes, reaction time
 	@$(BIN)/python -m benchmarks.operator
