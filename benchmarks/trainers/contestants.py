@@ -33,6 +33,8 @@ BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32", "micro_batch": 1}
 """Frozen base in bf16, adapters in 32 bits."""
 BF16_ADAPTERS = {"adapter": "bf16"}
 COMPILED = {"compile": True}
+SPINNING = {"variables": {"OMP_WAIT_POLICY": "ACTIVE"}}
+"""Threads wait by spinning, which is quicker where the processor is not shared."""
 KEEP_MEMORY = {
     "variables": {
         "MALLOC_MMAP_THRESHOLD_": "4294967296",
@@ -67,7 +69,11 @@ PEERS = (
     _HUGGINGFACE.peer("padded", "padded", AUTOCAST),
     _HUGGINGFACE.peer("padded-bf16", "padded", BF16, micro_batches=(1, 4, 8, 16), extras=(KEEP_MEMORY,)),
     _HUGGINGFACE.peer(
-        "grouped", "grouped", BF16, micro_batches=(1, 2, 4, 8, 16), extras=(KEEP_MEMORY, BF16_ADAPTERS)
+        "grouped",
+        "grouped",
+        BF16,
+        micro_batches=(1, 2, 4, 8, 16),
+        extras=(SPINNING, KEEP_MEMORY, BF16_ADAPTERS),
     ),
     _HUGGINGFACE.peer(
         "flattened", "flattened", BF16, micro_batches=(4, 8, 16), extras=(KEEP_MEMORY, BF16_ADAPTERS)
@@ -77,7 +83,7 @@ PEERS = (
         "concatenated",
         BF16,
         micro_batches=(1, 2, 4),
-        extras=(KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
+        extras=(SPINNING, KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
     ),
     _TRL.peer("default", "default", AUTOCAST | {"checkpointing": True}),
     _TRL.peer("tuned", "padding_free", BF16, micro_batches=(2, 4, 8), extras=(KEEP_MEMORY,)),

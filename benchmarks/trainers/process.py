@@ -43,6 +43,8 @@ def run_process(
     """
     environment = os.environ | {
         "OMP_NUM_THREADS": str(threads),
+        # as ours does: where the processor is shared, threads that wait by spinning slow everybody down
+        "OMP_WAIT_POLICY": "PASSIVE",
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": os.pathsep.join(["trainer", "."]),
         "PYTHONWARNINGS": "ignore",

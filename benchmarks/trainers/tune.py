@@ -42,8 +42,14 @@ def tune(peer: Contestant, setup: Setup) -> dict[str, Any]:
     """
     tried = [_tried(peer, {"micro_batch": size}, setup) for size in peer.micro_batches]
     for extra in peer.extras:
-        tried.append(_tried(peer, _best(tried) | extra, setup))
+        tried.append(_tried(peer, merged(_best(tried), extra), setup))
     return {"best": _best(tried), "tried": tried}
+
+
+def merged(settings: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Settings with an extra on top; environment variables of both."""
+    variables = settings.get("variables", {}) | extra.get("variables", {})
+    return settings | extra | ({"variables": variables} if variables else {})
 
 
 def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
