@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+STEADY = 0.85
+"""A quiet machine's slowest matrix product, as a share of its fastest."""
 HEADINGS = (
     "contestant",
     "tokens/s",
@@ -25,10 +27,20 @@ def table(result: Mapping[str, Any]) -> str:
     )
     lines = _aligned([HEADINGS, *(_cells(name, value) for name, value in good)])
     lines += [f"{name}: {value['error']}" for name, value in rows if "error" in value]
-    speed = (
-        f"matrix product 2048³ in bf16: {result['gemm_gflops']:.0f} GFLOP/s" if result["gemm_gflops"] else ""
+    return "\n".join([_speed(result), *lines])
+
+
+def _speed(result: Mapping[str, Any]) -> str:
+    """The machine's speed during the run, and a warning where something else used the processor too."""
+    if not result["gemm_gflops"]:
+        return "matrix product: not measured"
+    low, high = result["gemm_gflops_min"], result["gemm_gflops_max"]
+    line = (
+        f"matrix product 2048³ in bf16: median {result['gemm_gflops']:.0f} GFLOP/s, {low:.0f} to {high:.0f}"
     )
-    return "\n".join([speed, *lines])
+    if low < STEADY * high:
+        line += "; the machine was not quiet, so shares of the peak and small differences mean little"
+    return line
 
 
 def _cells(name: str, value: Mapping[str, Any]) -> tuple[str, ...]:

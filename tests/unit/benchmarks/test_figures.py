@@ -81,9 +81,12 @@ def test_ratio_pairs_runs_of_the_same_round() -> None:
     assert paired_ratio([make_run(400.0), make_run(200.0)], [make_run(100.0), make_run(50.0)]) == 4.0
 
 
-def test_table_lists_the_fastest_first_and_names_what_failed() -> None:
+@pytest.mark.parametrize(("lowest", "warns"), [(400.0, False), (190.0, True)], ids=["quiet", "shared"])
+def test_table_lists_the_fastest_first_and_names_what_failed(lowest: float, warns: bool) -> None:
     result = {
         "gemm_gflops": 410.0,
+        "gemm_gflops_min": lowest,
+        "gemm_gflops_max": 420.0,
         "ours": summary([make_run(400.0)]) | {"loss": 1.5, "loss_kind": "held-out"},
         "peers": {
             "slow": summary([make_run(100.0)])
@@ -92,6 +95,7 @@ def test_table_lists_the_fastest_first_and_names_what_failed() -> None:
         },
     }
     lines = table(result).splitlines()
+    assert ("not quiet" in lines[0]) is warns
     assert [line.split()[0] for line in lines[2:]] == ["ours", "slow", "broken:"]
     assert "4.0x" in lines[3]
     assert "1.6000*" in lines[3]
