@@ -96,7 +96,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
         bars, [f"{v['tokens_per_second']:.0f} ({v['peak_share']:.0%})" for _, v in rows], padding=6
     )
     speed.set_xlabel("useful tokens/s (share of the matrix product's peak)")
-    speed.set_xlim(0, max(values) * 1.3)
+    speed.set_xlim(0, 1.3 * max(value["tokens_per_second_max"] for _, value in rows))
     bars = memory.barh(names, [value["peak_rss_bytes"] / 1e9 for _, value in rows], color=colors)
     memory.bar_label(bars, fmt="%.1f", padding=4)
     memory.set_xlabel("peak RSS, GB")
