@@ -23,8 +23,3 @@ def of_component(name: str, component: str) -> dict[str, str]:
 def worker_selector(name: str) -> str:
     """Selector of the worker pods, as `status.workers.selector` and the scale subresource give it."""
     return f"{LABEL_NAME}={name},{LABEL_COMPONENT}={COMPONENT_WORKER}"
-
-
-def all_pods_selector(name: str) -> str:
-    """Selector of prepare and worker pods."""
-    return f"{LABEL_NAME}={name}"

@@ -192,7 +192,7 @@ class RuntimeConfig(Frozen):
     """What the computation runs on."""
 
     backend: Literal["auto", "ipex", "torch"] = "auto"
-    """Intel extension for PyTorch or plain torch; `auto` takes plain torch unless the extension is faster."""
+    """Intel extension for PyTorch or plain torch; `auto` takes plain torch."""
     communication: Literal["auto", "ccl", "gloo"] = "auto"
     """Collective library between workers; `auto` takes oneCCL where its bindings import, else gloo."""
 
