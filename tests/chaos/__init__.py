@@ -1,0 +1,1 @@
+"""The fault suite: what is injected, what must hold, and the table that comes out."""
