@@ -5,20 +5,33 @@ from collections.abc import Callable
 import torch
 
 from llmfinetune_trainer.data.packing import balanced_shares, sample_costs
-from llmfinetune_trainer.engine.batches import TOKEN_BUDGET, Samples, micro_batch, packed
+from llmfinetune_trainer.engine.batches import Samples, micro_batch, packed
 from llmfinetune_trainer.engine.distributed import Ranks
 from llmfinetune_trainer.engine.gradients import GradientComputer
 
 
 def evaluate(
-    samples: Samples, computer: GradientComputer, ranks: Ranks, *, check_stop: Callable[[], None]
+    samples: Samples,
+    computer: GradientComputer,
+    ranks: Ranks,
+    *,
+    budget: int,
+    check_stop: Callable[[], None],
 ) -> float | None:
-    """Mean cross-entropy per supervised token in nats, on every rank; None where nothing is held out."""
+    """Mean cross-entropy per supervised token in nats, on every rank; None where nothing is held out.
+
+    Args:
+        samples: the held-out samples.
+        computer: computes their loss.
+        ranks: share the samples.
+        budget: most tokens of a micro-batch.
+        check_stop: raises when told to stop; called before every micro-batch.
+    """
     if samples.num_samples == 0:
         return None
     share = balanced_shares(sample_costs(samples.lengths), ranks.world_size)[ranks.rank]
     total = torch.zeros(1, dtype=torch.float64)
-    for positions in packed(samples.lengths[share], budget=TOKEN_BUDGET):
+    for positions in packed(samples.lengths[share], budget=budget):
         check_stop()
         total += computer.loss_sum(micro_batch(samples, [share[position] for position in positions]))
     ranks.sum(total)

@@ -145,6 +145,8 @@ CASES: dict[str, Bad] = {
     # runtime
     "unknown backend": Bad("runtime__backend", "cuda", '"auto", "ipex", "torch"'),
     "unknown communication": Bad("runtime__communication", "nccl", '"auto", "ccl", "gloo"'),
+    "micro-batch of a few tokens": Bad("runtime__microBatchTokens", 63, "spec.runtime.microBatchTokens"),
+    "micro-batch without an end": Bad("runtime__microBatchTokens", 2**20 + 1, "runtime.microBatchTokens"),
     "image with a space": Bad("runtime__image", "trainer: v1", "spec.runtime.image"),
     "variable with a dash": Bad("runtime__env", [{"name": "A-B"}], "spec.runtime.env[0].name"),
     "variable of the progress contract": Bad(

@@ -75,6 +75,7 @@ LIVE: dict[str, Json] = {
     "bounds of replicas": {"workers": {"maxReplicas": 8}},
     "resources": {"workers": {"resources": {"requests": {"cpu": "2"}}}},
     "image": {"runtime": {"image": "example.com/trainer:v2"}},
+    "micro-batch": {"runtime": {"microBatchTokens": 512}},
     "suspend": {"runPolicy": {"suspend": True}},
     "deadline": {"runPolicy": {"activeDeadline": "1h"}},
     "retain": {"storage": {"retain": False}},

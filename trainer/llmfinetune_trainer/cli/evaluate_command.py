@@ -10,6 +10,7 @@ from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.data.prepared import open_prepared
 from llmfinetune_trainer.engine.backend import CPUINFO, choose_backend, gradient_computer
+from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.errors import data_error
 from llmfinetune_trainer.evaluate import evaluate
@@ -39,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
         lora=config.method.lora,
         max_length=config.training.max_sequence_length,
     )
-    before = evaluate(prepared.validation, computer, Alone(), check_stop=lambda: None)
+    budget = token_budget(config.runtime)
+    before = evaluate(prepared.validation, computer, Alone(), budget=budget, check_stop=lambda: None)
     adapters.load(load_file((options.adapter or layout.adapter) / WEIGHTS))
-    after = evaluate(prepared.validation, computer, Alone(), check_stop=lambda: None)
+    after = evaluate(prepared.validation, computer, Alone(), budget=budget, check_stop=lambda: None)
     assert before is not None
     assert after is not None
     _show(before, after, as_json=options.output == "json")

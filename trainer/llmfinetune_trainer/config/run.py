@@ -195,6 +195,9 @@ class RuntimeConfig(Frozen):
     """Intel extension for PyTorch or plain torch; `auto` takes plain torch."""
     communication: Literal["auto", "ccl", "gloo"] = "auto"
     """Collective library between workers; `auto` takes oneCCL where its bindings import, else gloo."""
+    micro_batch_tokens: int | None = Field(default=None, ge=64, le=1_048_576)
+    """Most tokens that a worker computes at once; a longer sample is computed by itself. Fewer take less
+    memory and, below 1024 or so, more time; the result is the same. null takes 2048."""
 
 
 class RunConfig(Frozen):

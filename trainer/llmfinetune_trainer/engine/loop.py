@@ -109,7 +109,13 @@ def compute_gradient(training: Training, plan: StepPlan) -> float:
 def evaluate_now(training: Training) -> None:
     """Evaluates on the held-out split and keeps the result in the state."""
     training.tracker.phase("Evaluating")
-    loss = evaluate(training.validation, training.computer, training.ranks, check_stop=training.check_stop)
+    loss = evaluate(
+        training.validation,
+        training.computer,
+        training.ranks,
+        budget=training.token_budget,
+        check_stop=training.check_stop,
+    )
     with training.state.lock:
         training.state.eval_loss = loss
         if training.state.step == 0:

@@ -22,6 +22,7 @@ from llmfinetune_trainer.engine.backend import (
     gradient_computer,
     runtime_facts,
 )
+from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Ranks
 from llmfinetune_trainer.engine.gradients import GradientComputer
 from llmfinetune_trainer.engine.loop import Training, evaluate_now, run_steps
@@ -101,6 +102,7 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
         tracker=tracker,
         checkpoints=writer if run.ranks.rank == 0 else None,
         check_stop=run.stop.check,
+        token_budget=token_budget(run.config.runtime),
     )
     run.stop.on_overdue = lambda: _leave(training, writer)
     try:

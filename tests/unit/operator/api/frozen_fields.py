@@ -69,6 +69,7 @@ SPEC_FIELDS = [
     "spec.runtime",
     "spec.runtime.backend",
     "spec.runtime.communication",
+    "spec.runtime.microBatchTokens",
     "spec.runtime.image",
     "spec.runtime.env",
     "spec.runtime.env[].name",

@@ -9,7 +9,7 @@ import pytest
 from llmfinetune_trainer.cli import main
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import Result
-from llmfinetune_trainer.config.run import RunConfig
+from llmfinetune_trainer.config.run import RunConfig, RuntimeConfig
 from llmfinetune_trainer.engine import session
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.engine.stop import StopSignal, preempted
@@ -97,6 +97,19 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(config: RunConfig,
         tmp_path / "whole/output/adapter" / weights
     ).read_bytes()
     assert result.eval_loss == expected.eval_loss
+
+
+def test_smaller_micro_batches_go_on_from_the_same_checkpoint_along_the_same_curve(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    expected = run(config, Layout(tmp_path / "whole"), recorder=whole)
+    with pytest.raises(RunError, match="told to stop"):
+        run(config, Layout(tmp_path / "stopped"), recorder=first, stop_at=3)
+    smaller = config.model_copy(update={"runtime": RuntimeConfig(micro_batch_tokens=64)})
+    result = run(smaller, Layout(tmp_path / "stopped"), recorder=second)
+    assert [*first.losses, *second.losses] == pytest.approx(whole.losses, rel=1e-5)
+    assert result.eval_loss == pytest.approx(expected.eval_loss, rel=1e-5)
 
 
 def test_a_finished_attempt_is_not_trained_again(config: RunConfig, tmp_path: Path) -> None:
