@@ -7,6 +7,7 @@ from pydantic import Field
 from llmfinetune_trainer.config.base import Message
 from llmfinetune_trainer.config.messages import (
     MAX_HISTORY,
+    MAX_LOG_TAIL,
     CheckpointFacts,
     DatasetFacts,
     Digest,
@@ -18,7 +19,6 @@ from llmfinetune_trainer.config.messages import (
 )
 
 MAX_CONDITIONS = 16
-MAX_LOG_TAIL = 2048
 MAX_WORKER_PODS = 999
 
 FineTunePhase = Literal[

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
-from llmfinetune_operator.policies.redaction import redact
-from llmfinetune_trainer.config.messages import Category
+from llmfinetune_trainer.config.messages import MAX_LOG_TAIL, Category
+from llmfinetune_trainer.config.redaction import redact
 
 MAX_TEXT = 1024
-MAX_LOG_TAIL = 2048
 _EXIT_CODES = range(256)
 
 

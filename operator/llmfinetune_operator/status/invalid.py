@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from llmfinetune_operator.api.v1alpha1 import Condition, ConditionStatus
 from llmfinetune_operator.observed import Observed
-from llmfinetune_operator.policies.redaction import redact
 from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import parse_status
 from llmfinetune_operator.times import format_time
+from llmfinetune_trainer.config.redaction import redact
 
 REASON = "InvalidSpec"
 

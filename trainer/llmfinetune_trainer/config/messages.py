@@ -12,6 +12,7 @@ from llmfinetune_trainer.config.base import Message
 
 MAX_BODY_BYTES = 65_536
 MAX_TERMINATION_BYTES = 4096
+MAX_LOG_TAIL = 2048
 MAX_HISTORY = 20
 
 Short = Annotated[str, Field(max_length=256)]
@@ -32,6 +33,8 @@ Category = Literal[
     "Volume",
     "Network",
     "Preempted",
+    "Evicted",
+    "NodeLost",
     "Diverged",
     "Deadline",
     "Internal",
@@ -94,8 +97,12 @@ class RuntimeFacts(Message):
 
     backend: Literal["ipex", "torch"]
     """Intel extension for PyTorch or plain torch."""
-    communication: Literal["ccl", "gloo", "none"]
+    backend_reason: Short = ""
+    """Why this backend: asked for, the only one that can run, or what was measured."""
+    communication: Literal["ccl", "gloo", "nccl", "xccl", "none"]
     """Collective library between workers; none with one worker."""
+    device: Literal["cuda", "xpu", "cpu"] = "cpu"
+    """What computes: an accelerator or the processor."""
     precision: Literal["bf16", "fp32"]
     """Compute type of the frozen model."""
     isa: Short
@@ -184,3 +191,5 @@ class TerminationMessage(Message):
     dataset: DatasetFacts | None = None
     result: Result | None = None
     failure: Failure | None = None
+    log_tail: Annotated[str, Field(max_length=MAX_LOG_TAIL)] | None = None
+    """The last lines that the failed process wrote to its error output, without secrets."""

@@ -26,10 +26,18 @@ class Ended(NamedTuple):
     """Processes of this container that the kernel killed for memory."""
     outcome: TerminationMessage | None
     """What the training process left."""
+    log_tail: str = ""
+    """The last lines of all processes' error output, without secrets."""
 
 
 def ending(ended: Ended, *, attempt: str) -> tuple[int, TerminationMessage]:
-    """Exit code of the pod and what it says."""
+    """Exit code of the pod and what it says. How something failed is told with the last lines of the log."""
+    code, message = _ending(ended, attempt=attempt)
+    explained = message.failure is not None and not ended.told_to_stop
+    return code, message.model_copy(update={"log_tail": ended.log_tail or None}) if explained else message
+
+
+def _ending(ended: Ended, *, attempt: str) -> tuple[int, TerminationMessage]:
     if ended.told_to_stop:
         return exit_codes.PREEMPTED, _stopped(ended, attempt)
     outcome = ended.outcome

@@ -61,10 +61,16 @@ def failure_of(error: BaseException) -> RunError:
 
 
 def encode(message: TerminationMessage, *, limit: int = MAX_TERMINATION_BYTES) -> str:
-    """JSON of at most `limit` bytes: a failure's texts are shortened where they do not fit."""
+    """JSON of at most `limit` bytes: where it does not fit, first the log loses lines, then the failure
+    words."""
     text = message.model_dump_json(by_alias=True, exclude_none=True)
     failure = message.failure
-    if len(text.encode()) <= limit or failure is None:
+    if len(text.encode()) <= limit:
+        return text
+    if message.log_tail:
+        kept = message.log_tail[len(message.log_tail) // 3 + 1 :] or None
+        return encode(message.model_copy(update={"log_tail": kept}), limit=limit)
+    if failure is None:
         return text
     length = max(len(failure.message), len(failure.hint)) * 2 // 3
     shorter = failure.model_copy(update={"message": failure.message[:length], "hint": failure.hint[:length]})

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
 from types import FrameType
 
 from llmfinetune_trainer.launcher import cgroups
 from llmfinetune_trainer.launcher.ending import Ended, ending
 from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, read_outcome, write_outcome
+from llmfinetune_trainer.launcher.tail import Tail
 
 AGENT = "llmfinetune_trainer.launcher.agent"
 
@@ -28,14 +30,16 @@ def launch(arguments: Sequence[str], *, environment: Mapping[str, str], terminat
     with tempfile.TemporaryDirectory(prefix="llmfinetune-") as directory:
         outcome_file = Path(directory) / "outcome.json"
         child_environment = {**agent_environment(environment), ENV_OUTCOME: str(outcome_file)}
+        tail = Tail(sys.stderr.buffer)
         code, told_to_stop = supervise(
-            [sys.executable, "-m", AGENT, *arguments], environment=child_environment
+            [sys.executable, "-m", AGENT, *arguments], environment=child_environment, tail=tail
         )
         ended = Ended(
             agent_code=code,
             told_to_stop=told_to_stop,
             num_oom_kills=cgroups.num_oom_kills(cgroups.read_file),
             outcome=read_outcome(outcome_file),
+            log_tail=tail.text(),
         )
     exit_code, message = ending(ended, attempt=attempt_of(environment))
     log.info("agent ended with %d, pod ends with %d", code, exit_code)
@@ -58,13 +62,20 @@ def agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **environment}
 
 
-def supervise(command: Sequence[str], *, environment: Mapping[str, str]) -> tuple[int, bool]:
+def supervise(
+    command: Sequence[str], *, environment: Mapping[str, str], tail: Tail | None = None
+) -> tuple[int, bool]:
     """Runs a command, forwards SIGTERM and SIGINT as SIGTERM, and reaps every orphan that ends meanwhile.
+
+    The command's error output goes through `tail`, where there is one.
 
     Returns:
         The command's code, negative for a signal, and whether this process was told to stop.
     """
-    child = subprocess.Popen(list(command), env=dict(environment))
+    child = subprocess.Popen(list(command), env=dict(environment), stderr=subprocess.PIPE if tail else None)
+    if tail is not None:
+        assert isinstance(child.stderr, BufferedReader), "a pipe without text mode is buffered bytes"
+        tail.follow(child.stderr)
     told_to_stop = False
 
     def forward(_number: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmfinetune_operator.policies.redaction import MASK, redact
+from llmfinetune_trainer.config.redaction import MASK, redact
 
 SECRETS = {
     "Hugging Face token": "hf_AbCdEfGhIjKlMnOpQr",
