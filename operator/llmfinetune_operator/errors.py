@@ -26,6 +26,10 @@ class ConflictError(ApiError):
     """The object is not the one that was read any more: read it again."""
 
 
+class ExistsError(ConflictError):
+    """There is an object already where a new one was to be made."""
+
+
 class NotFoundError(ApiError):
     """The object, or its kind, does not exist."""
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from llmfinetune_operator.decision import Decision
+from llmfinetune_operator.errors import ConflictError
 from llmfinetune_operator.events import pending
 from llmfinetune_operator.memory import Memory
 from llmfinetune_operator.observed import ChildRef, Key, Object, Observed, ReceivedReport
 from llmfinetune_operator.progress.authority import bundle
 from llmfinetune_operator.resources import names
-from llmfinetune_operator.store import Store, ref_of
+from llmfinetune_operator.store import Store
 from llmfinetune_operator.warning_events import WarningReader, Warnings
 
 WARNINGS_FIRST_SECONDS: Final = 5.0
@@ -70,11 +70,7 @@ class Gatherer:
         Raises:
             ApiError: the API server could not be read.
         """
-        children = dict(self._store.children(key))
-        for ref in names.child_refs(fine_tune):
-            if ref.kind == "PersistentVolumeClaim" and ref.name != names.claim(key.name):
-                claim = await self._reader.read(ref, key.namespace)
-                children |= {ref: claim} if claim is not None else {}
+        children = {**await self._unwatched(key, fine_tune, memory), **self._store.children(key)}
         pods = self._store.pods(key)
         return Observed(
             fine_tune=fine_tune,
@@ -88,16 +84,27 @@ class Gatherer:
             last_status_write=memory.last_status_write,
         )
 
-    async def unseen(self, key: Key, decision: Decision, observed: Observed) -> Observed:
-        """Return the observation with what is to be made anew and is there without our label.
+    async def with_unwatched(self, ref: ChildRef, key: Key, observed: Observed, memory: Memory) -> Observed:
+        """Return the observation with an object that no watch tells of, and look at it from now on.
 
         Raises:
             ApiError: the API server could not be read.
+            ConflictError: the object is gone by now.
         """
-        absent = [ref for each in decision.apply if (ref := ref_of(each)) not in observed.children]
-        found = {ref: await self._reader.read(ref, key.namespace) for ref in absent}
+        found = await self._reader.read(ref, key.namespace)
+        if found is None:
+            raise ConflictError("it came and went", what=f"{ref.kind} {ref.name}")
+        memory.unwatched.add(ref)
+        return replace(observed, children={**observed.children, ref: found})
+
+    async def _unwatched(self, key: Key, fine_tune: Object, memory: Memory) -> dict[ChildRef, Object]:
+        memory.unwatched -= self._store.children(key).keys()
+        claims = {ref for ref in names.child_refs(fine_tune) if ref.kind == "PersistentVolumeClaim"}
+        foreign = {ref for ref in claims if ref.name != names.claim(key.name)}
+        found = {ref: await self._reader.read(ref, key.namespace) for ref in foreign | memory.unwatched}
         there = {ref: obj for ref, obj in found.items() if obj is not None}
-        return replace(observed, children={**observed.children, **there}) if there else observed
+        memory.unwatched &= there.keys()
+        return there
 
     def after_writing(self, key: Key, observed: Observed, memory: Memory) -> Observed:
         """Return the observation with what has become of the children since, from memory alone."""

@@ -111,4 +111,5 @@ async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
         token=token or None,
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
     )

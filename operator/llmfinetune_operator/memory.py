@@ -23,6 +23,8 @@ class Memory:
     """Whether the reconcile that is going on has changed anything."""
     last_status_write: datetime | None = None
     refused: dict[ChildRef, Refusal] = field(default_factory=dict)
+    unwatched: set[ChildRef] = field(default_factory=set)
+    """What is there under a child's name although no watch tells of it: most likely somebody else's."""
     waiting: set[str] = field(default_factory=set)
     warnings: tuple[Object, ...] = ()
     warnings_due: datetime | None = None

@@ -11,11 +11,18 @@ from typing import Any, Final, Protocol
 
 from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.drift import needs_apply
-from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, RefusedError, UnavailableError
+from llmfinetune_operator.errors import (
+    ApiError,
+    ConflictError,
+    ExistsError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from llmfinetune_operator.events import event_object
 from llmfinetune_operator.gather import Gatherer, Reader, Reports, TrainingApi
 from llmfinetune_operator.memory import Memory, Refusal
-from llmfinetune_operator.observed import Key, Object, Observed
+from llmfinetune_operator.observed import ChildRef, Key, Object, Observed
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store, ref_of
@@ -33,6 +40,9 @@ class Cluster(Reader, Protocol):
 
     async def apply(self, obj: Object) -> Object:
         """Make the object's fields so, and return the whole object."""
+
+    async def apply_new(self, obj: Object) -> Object:
+        """Make an object where there is none, else raise `ExistsError`."""
 
     async def delete(self, deletion: Deletion, namespace: str) -> None:
         """Delete an object, unless it is another one by now."""
@@ -101,21 +111,26 @@ class Reconciler:
         """Act on the children first: one status write tells what was wanted and what has come of it."""
         now = self._clock()
         decision = self._decide(observed, self._settings, now)
-        complete = await self._gatherer.unseen(key, decision, observed)
-        if complete is not observed:
-            decision = self._decide(complete, self._settings, now)
         for deletion in decision.delete:
             await self._cluster.delete(deletion, key.namespace)
             memory.has_written = True
-        await self._apply(decision.apply, complete, memory)
-        after = self._gatherer.after_writing(key, complete, memory)
-        if after is not complete:
+        taken = await self._apply(decision.apply, observed, memory)
+        if taken is not None:
+            complete = await self._gatherer.with_unwatched(taken, key, observed, memory)
+            return await self._act(key, complete, memory)
+        after = self._gatherer.after_writing(key, observed, memory)
+        if after is not observed:
             decision = self._decide(after, self._settings, now)
         await self._write_status(key, observed.fine_tune, decision, memory)
         return decision
 
-    async def _apply(self, desired: tuple[Object, ...], observed: Observed, memory: Memory) -> None:
-        """Apply what drifted, in order, up to the first object that is refused."""
+    async def _apply(
+        self, desired: tuple[Object, ...], observed: Observed, memory: Memory
+    ) -> ChildRef | None:
+        """Apply what is missing or drifted, in order, up to the first object that is refused.
+
+        An object that seemed to be missing, but is there, ends it too and is returned: it may be another's.
+        """
         wanted = {ref_of(obj) for obj in desired}
         memory.refused = {ref: refusal for ref, refusal in memory.refused.items() if ref in wanted}
         for obj in desired:
@@ -123,17 +138,22 @@ class Reconciler:
             live = observed.children.get(ref)
             if live is not None and (live["metadata"].get("deletionTimestamp") or not needs_apply(obj, live)):
                 memory.refused.pop(ref, None)
-            elif not await self._offer(obj, memory):
-                return
+                continue
+            try:
+                if not await self._offer(obj, memory, is_new=live is None):
+                    return None
+            except ExistsError:
+                return ref
+        return None
 
-    async def _offer(self, obj: Object, memory: Memory) -> bool:
+    async def _offer(self, obj: Object, memory: Memory, *, is_new: bool) -> bool:
         """Apply one object, unless the same one was refused a moment ago, and say whether it is there."""
         ref, now = ref_of(obj), self._clock()
         known = memory.refused.get(ref)
         if known is not None and known.desired == obj and now < known.until:
             return False
         try:
-            news = self._store.put(await self._cluster.apply(obj))
+            applied = await (self._cluster.apply_new(obj) if is_new else self._cluster.apply(obj))
         except (RefusedError, UnavailableError, NotFoundError) as error:
             if not error.status or error.status in (401, 429):
                 raise
@@ -144,7 +164,7 @@ class Reconciler:
             logger.warning("the API server refused an object", extra={"object": ref, "reason": error.reason})
             return False
         memory.refused.pop(ref, None)
-        memory.has_written |= bool(news)
+        memory.has_written |= bool(self._store.put(applied))
         return True
 
     async def _write_status(self, key: Key, fine_tune: Object, decision: Decision, memory: Memory) -> None:

@@ -1,7 +1,8 @@
 """The last seen state of every fine-tune, child and pod: what a reconcile reads instead of asking the server.
 
 Fed by the watches (`handlers`), by the operator's own writes and by the audit, in any order: of two states of
-one object the newer resourceVersion stays, and what was deleted does not come back.
+one object the newer resourceVersion stays, and what was deleted comes back only in a later state: to the
+watches, an object that has lost our label is deleted until it is given back.
 """
 
 from collections import OrderedDict
@@ -21,7 +22,7 @@ class Store:
         self._fine_tunes: dict[Key, Object] = {}
         self._children: dict[Key, dict[ChildRef, Object]] = {}
         self._keys: dict[tuple[str, ChildRef], Key] = {}
-        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._deleted: OrderedDict[str, int] = OrderedDict()
 
     def fine_tune(self, key: Key) -> Object | None:
         """Return the fine-tune as last seen."""
@@ -53,7 +54,7 @@ class Store:
         What the watches deliver of the operator's own writes is known from the answers to them, and no news.
         """
         key = key_of(obj)
-        if obj["metadata"].get("uid") in self._deleted:
+        if version_of(obj) <= self._deleted.get(str(obj["metadata"].get("uid")), -1):
             return set()
         if is_fine_tune(obj["apiVersion"], obj["kind"]):
             assert key is not None
@@ -100,7 +101,7 @@ class Store:
         return self._children.get(key, {})
 
     def _bury(self, obj: Object) -> None:
-        self._deleted[str(obj["metadata"].get("uid"))] = None
+        self._deleted[str(obj["metadata"].get("uid"))] = version_of(obj)
         while len(self._deleted) > MAX_TOMBSTONES:
             self._deleted.popitem(last=False)
 

@@ -1,17 +1,19 @@
 """What the operator asks of the API server, in the operator's own terms."""
 
-from typing import Any
+from typing import Any, Final
 
 from llmfinetune_operator.cluster import paths
 from llmfinetune_operator.cluster.connection import Connection
 from llmfinetune_operator.constants import API_VERSION, FIELD_MANAGER, KIND, LABEL_NAME
 from llmfinetune_operator.decision import Deletion
-from llmfinetune_operator.errors import ConflictError, NotFoundError
+from llmfinetune_operator.errors import ConflictError, ExistsError, NotFoundError
 from llmfinetune_operator.observed import ChildRef, Key, Object
 from llmfinetune_operator.store import ref_of
 
-APPLY = "application/apply-patch+yaml"
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+APPLY: Final = "application/apply-patch+yaml"
+NO_VERSION: Final = "1"
+"""A resourceVersion that no object has: etcd counts from 1, and its first write makes it 2."""
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class KubernetesCluster:
@@ -43,11 +45,29 @@ class KubernetesCluster:
 
     async def apply(self, obj: Object) -> Object:
         """Make the object's fields so, whoever set them before, and return the whole object."""
+        return await self._apply(obj, obj)
+
+    async def apply_new(self, obj: Object) -> Object:
+        """Make an object where there is none, and return the whole of it.
+
+        The fields are this operator's as after `apply`, so that a later `apply` can also remove some.
+
+        Raises:
+            ExistsError: there is one; nothing was written.
+        """
+        try:
+            return await self._apply(
+                obj, {**obj, "metadata": {**obj["metadata"], "resourceVersion": NO_VERSION}}
+            )
+        except ConflictError as error:
+            raise ExistsError(error.reason, what=str(error), status=error.status) from error
+
+    async def _apply(self, obj: Object, body: Object) -> Object:
         return await self._connection.request(
             "PATCH",
             paths.single(ref_of(obj), obj["metadata"]["namespace"]),
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
-            body=obj,
+            body=body,
             content_type=APPLY,
         )
 

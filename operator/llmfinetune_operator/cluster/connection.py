@@ -4,7 +4,8 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import config
@@ -36,23 +37,32 @@ ERRORS: Final[Mapping[int, type[ApiError]]] = {
 CountRequest = Callable[[str, str], None]
 
 
-async def load_configuration() -> Configuration:
-    """Return how to reach the API server: from the pod, or else from the kubeconfig.
+async def load_configuration(kubeconfig: str | None = None) -> Configuration:
+    """Return how to reach the API server: by this kubeconfig, from the pod, or else by KUBECONFIG.
 
     Raises:
         UsageError: there is neither.
     """
     configuration = Configuration()
     try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+        if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            await config.load_kube_config(client_configuration=configuration)
+            await config.load_kube_config(kubeconfig, client_configuration=configuration)
     except config.ConfigException as error:
         raise UsageError(
             f"no API server to talk to: {error}; run in a pod with a service account, or set KUBECONFIG"
         ) from error
+    configuration.proxy = configuration.proxy or proxy_of_environment(configuration.host)
+    # Asked to heed the environment, aiohttp does so by two threads and a file at every request.
+    configuration.client_session_kwargs = {"trust_env": False}
     return configuration
+
+
+def proxy_of_environment(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 class Connection:

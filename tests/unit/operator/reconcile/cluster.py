@@ -3,7 +3,7 @@
 from typing import Any
 
 from llmfinetune_operator.decision import Deletion
-from llmfinetune_operator.errors import ApiError
+from llmfinetune_operator.errors import ApiError, ExistsError
 from llmfinetune_operator.observed import ChildRef, Key, Object
 
 
@@ -17,10 +17,17 @@ class FakeCluster:
         """By what is written: a kind, or `status`."""
         self.fresh: Object | None = None
         self.unwatched: dict[str, Object] = {}
+        """By name: what is there although no watch tells of it."""
+        self.vanishing = False
+        """Whether that is gone as soon as somebody looks."""
+        self.attempts: list[str] = []
+        """Names of what was to be made and was there."""
         self.warning_events: list[Object] = []
 
     async def read(self, ref: ChildRef, namespace: str) -> Object | None:
         self.reads.append(ref.name)
+        if self.vanishing:
+            del self.unwatched[ref.name]
         return self.unwatched.get(ref.name)
 
     async def read_fine_tune(self, key: Key) -> Object | None:
@@ -30,6 +37,12 @@ class FakeCluster:
         self._write(f"apply {obj['kind']}", obj["kind"])
         metadata = {"uid": f"uid-{obj['kind']}", **obj["metadata"], "resourceVersion": str(self.version)}
         return {**obj, "metadata": metadata}
+
+    async def apply_new(self, obj: Object) -> Object:
+        if obj["metadata"]["name"] in self.unwatched:
+            self.attempts.append(obj["metadata"]["name"])
+            raise ExistsError("there is one", what=f"PATCH {obj['kind']}", status=409)
+        return await self.apply(obj)
 
     async def delete(self, deletion: Deletion, namespace: str) -> None:
         self._write(f"delete {deletion.ref.kind} {deletion.uid}", "delete")

@@ -81,11 +81,10 @@ def wants_unless_taken(observed: Observed) -> Decision:
     return Decision(apply=() if taken else (config_map(a="1"),), status={"taken": taken})
 
 
-async def test_what_no_watch_carries_is_looked_for_once_before_it_is_made() -> None:
+async def test_what_is_missing_is_made_without_a_look_at_what_is_there() -> None:
     world = World(wants(config_map(a="1")))
     await world.reconcile(KEY)
-    await world.reconcile(KEY)
-    assert world.cluster.reads == ["medical-run"]
+    assert world.cluster.reads == []
 
 
 async def test_what_somebody_else_made_is_shown_to_the_decision_before_anything_is_written() -> None:
@@ -97,6 +96,34 @@ async def test_what_somebody_else_made_is_shown_to_the_decision_before_anything_
     del world.cluster.unwatched["medical-run"]
     await world.reconcile(KEY)
     assert world.cluster.writes == ["status", "apply ConfigMap", "status"]
+
+
+async def test_what_somebody_else_made_is_looked_at_again_and_not_written_again() -> None:
+    world = World(wants_unless_taken)
+    world.cluster.unwatched["medical-run"] = child(uid="theirs", label=None, data={"a": "2"})
+    for _ in range(3):
+        await world.reconcile(KEY)
+    assert world.cluster.reads == ["medical-run"] * 3
+    assert world.cluster.attempts == ["medical-run"]
+
+
+async def test_our_own_object_that_no_watch_tells_of_is_put_right() -> None:
+    world = World(wants(config_map(a="1")))
+    world.cluster.unwatched["medical-run"] = child(label=None, data={"a": "1"})
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"]
+    await world.reconcile(KEY)
+    assert (world.cluster.writes, world.cluster.reads) == (["apply ConfigMap"], ["medical-run"])
+
+
+async def test_an_object_that_came_and_went_is_left_to_the_next_try() -> None:
+    world = World(wants(config_map(a="1")))
+    world.cluster.unwatched["medical-run"] = child(label=None)
+    world.cluster.vanishing = True
+    with pytest.raises(ConflictError):
+        await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"]
 
 
 async def test_one_status_tells_what_was_wanted_and_what_has_come_of_it() -> None:

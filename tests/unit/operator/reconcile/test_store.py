@@ -113,3 +113,11 @@ def test_fine_tunes_of_one_name_in_two_namespaces_do_not_meet(store: Store) -> N
     store.put(child())
     assert store.put(other) == {Key("research", "medical")}
     assert len(store.children(KEY)) == len(store.children(Key("research", "medical"))) == 1
+
+
+def test_an_object_that_is_given_its_label_back_is_known_again(store: Store) -> None:
+    """A watch that selects by label says of an object without it that it was deleted."""
+    store.put(child(version=5))
+    store.remove(child(version=6, label=None))
+    assert store.put(child(version=7)) == {KEY}
+    assert list(store.children(KEY)) == [REF]
