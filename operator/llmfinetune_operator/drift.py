@@ -1,16 +1,10 @@
 """Tells whether a live object still is what was desired, so that nothing is written while nothing has
 changed."""
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
-_QUANTITY = re.compile(
-    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$"
-)
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+from llmfinetune_trainer.config.quantity import quantity
 
 
 def needs_apply(desired: Any, live: Any) -> bool:
@@ -43,14 +37,3 @@ def _equal(desired: Any, live: Any) -> bool:
         return True
     value = quantity(desired)
     return value is not None and value == quantity(live)
-
-
-def quantity(text: Any) -> Decimal | None:
-    """Value of a Kubernetes quantity ("500m", "4Gi", 2), None where it is none."""
-    match = _QUANTITY.match(str(text)) if isinstance(text, str | int | float) else None
-    if match is None:
-        return None
-    number, exponent, suffix = match.groups()
-    if suffix in _BINARY:
-        return Decimal(number) * Decimal(1024) ** _BINARY[suffix]
-    return Decimal(f"{number}{exponent or ''}").scaleb(_DECIMAL.get(suffix, 0))

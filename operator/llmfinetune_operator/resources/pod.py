@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from llmfinetune_operator.drift import quantity
 from llmfinetune_operator.resources import labels, names
 from llmfinetune_operator.resources.metadata import Owner
 from llmfinetune_operator.resources.volumes import SCRATCH, Volume
 from llmfinetune_trainer.config import layout
+from llmfinetune_trainer.config.quantity import quantity
 
 USER_ID = 65532
 """Unprivileged user and group of the images ("nonroot")."""

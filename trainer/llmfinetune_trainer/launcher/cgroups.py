@@ -6,6 +6,9 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 
+_NO_LIMIT = 1 << 60
+"""Version 1 says "no limit" by a number that no machine has."""
+
 Read = Callable[[str], str | None]
 """Contents of a file below the control group's root; None where it is absent."""
 
@@ -19,6 +22,12 @@ def cpu_limit(read: Read) -> float | None:
     if quota_text is None or period_text is None or int(quota_text) <= 0:
         return None
     return int(quota_text) / int(period_text)
+
+
+def memory_limit(read: Read) -> int | None:
+    """Bytes that the container may use; None where it has no limit."""
+    text = (read("memory.max") or read("memory/memory.limit_in_bytes") or "max").strip()
+    return int(text) if text != "max" and int(text) < _NO_LIMIT else None
 
 
 def num_threads(*, limit: float | None, num_usable: int) -> int:

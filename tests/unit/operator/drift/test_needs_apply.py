@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from llmfinetune_operator.drift import needs_apply, quantity
+from llmfinetune_operator.drift import needs_apply
+from llmfinetune_trainer.config.quantity import quantity
 
 UNCHANGED: dict[str, tuple[Any, Any]] = {
     "defaults of the server": ({"a": 1}, {"a": 1, "b": 2}),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmfinetune_trainer.launcher.cgroups import cpu_limit, num_oom_kills, num_threads
+from llmfinetune_trainer.launcher.cgroups import cpu_limit, memory_limit, num_oom_kills, num_threads
 
 V1 = {"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}
 
@@ -21,6 +21,21 @@ V1 = {"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}
 )
 def test_cpu_limit(files: dict[str, str], limit: float | None) -> None:
     assert cpu_limit(files.get) == limit
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"memory.max": "4294967296\n"}, 4 << 30),
+        ({"memory.max": "max\n"}, None),
+        ({"memory/memory.limit_in_bytes": "2147483648\n"}, 2 << 30),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+        ({}, None),
+    ],
+    ids=["v2", "v2 without a limit", "v1", "v1 without a limit", "no control group"],
+)
+def test_memory_limit(files: dict[str, str], limit: int | None) -> None:
+    assert memory_limit(files.get) == limit
 
 
 @pytest.mark.parametrize(
