@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
+ROUNDS ?= 1
 UV := build/tools/bin/uv
 BIN := .venv/bin
 VENV := .venv/.complete
@@ -63,6 +64,10 @@ api: $(VENV) control-plane ## API behaviour against a real kube-apiserver
 e2e: $(VENV) ## Real pods and the real model on a real cluster; brings one up where there is none
 	@echo "e2e: tests/e2e on a real cluster"
 	@$(BIN)/pytest tests/e2e
+
+.PHONY: chaos
+chaos: $(VENV) control-plane ## Faults on a real cluster, and the table of what was survived (ROUNDS=n, ONLY="fault"; long)
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(ONLY),--only "$(ONLY)") $(if $(DOCUMENT),--document)
 
 ##@ Generated files
 

@@ -1,0 +1,77 @@
+"""What a fault is: how it is injected, how the world becomes healthy again, and what must be seen then."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from demo.kubectl import Object
+from tests.chaos.timeline import Moment, Timeline
+from tests.chaos.victim import Victim
+
+Action = Callable[[Victim], None]
+Back = Callable[[Victim, Moment], float | None]
+"""When work had gone on after a moment, by the observer's clock; None while it has not."""
+Told = Callable[[Object, Object], bool]
+"""Whether the status tells of the fault: the fine-tune before and now."""
+
+
+def resumed(victim: Victim, moment: Moment) -> float | None:
+    """When another start of the trainer had done its first step."""
+    step = victim.observer.timeline().next_step(moment, lambda step: step.generation > moment.generation)
+    return step.time if step else None
+
+
+def at_world_size(size: int) -> Back:
+    """When the first step was done by so many workers together."""
+
+    def back(victim: Victim, moment: Moment) -> float | None:
+        step = victim.observer.timeline().next_step(moment, lambda step: step.world_size == size)
+        return step.time if step else None
+
+    return back
+
+
+def reported(victim: Victim, moment: Moment) -> float | None:
+    """When the status told of a step that was done after the moment."""
+    step = victim.get().get("status", {}).get("progress", {}).get("step", 0)
+    return victim.observer.now() if step > moment.step else None
+
+
+def silent(_before: Object, _now: Object) -> bool:
+    """For faults that leave nothing to tell."""
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One row of the table."""
+
+    name: str
+    inject: Action
+    heal: Action | None = None
+    """Ends the fault. Recovery is measured from its begin where there is one, else from the injection."""
+    back: Back = resumed
+    told: Told = silent
+    workers: int = 1
+    """How many workers train when it is injected."""
+    interrupts: bool = True
+    """Whether the trainer starts again because of it. It must not where this is False."""
+    num_checkpoints_lost: int = 0
+    """How many of the newest checkpoints the fault itself destroys."""
+    steps: int = 40
+    """Steps that training may do meanwhile; sizes the run."""
+    embedded_only: bool = False
+    """Whether it needs the machine under the cluster."""
+
+
+def broken_promise(fault: Fault, timeline: Timeline, moment: Moment) -> str:
+    """Says what is wrong with where the trainer went on after a moment; empty where nothing is."""
+    begun = timeline.resumed(moment)
+    if not fault.interrupts:
+        return f"the trainer started again at step {begun.step}" if begun else ""
+    if begun is None:
+        return "the trainer did not start again"
+    saves = [0, *(save.step for save in timeline.saves if save.time <= moment.time)]
+    usable = saves[max(0, len(saves) - 1 - fault.num_checkpoints_lost)]
+    if begun.step < usable:
+        return f"went on from step {begun.step}, older than the checkpoint of step {usable}"
+    return ""

@@ -1,0 +1,117 @@
+"""Faults of what computes: processes, pods, their number, and what lies on the volume."""
+
+import time
+from datetime import UTC, datetime
+
+from demo.kubectl import Object
+from tests.chaos.fault import Fault, at_world_size
+from tests.chaos.record import Record, record
+from tests.chaos.victim import Victim
+from tests.e2e.session import phase
+
+SAME_INCIDENT_SECONDS = 60
+"""Losses closer together than this may count as one restart."""
+
+
+def restart_counted(before: Object, now: Object) -> bool:
+    """Whether one more restart is in the status, or the loss belongs to one counted just before."""
+    then, counts = before["status"]["workers"], now["status"]["workers"]
+    last = datetime.fromisoformat(counts.get("lastRestartTime", "1970-01-01T00:00:00Z"))
+    recent = (datetime.now(UTC) - last).total_seconds() < SAME_INCIDENT_SECONDS
+    return counts["restarts"] > then["restarts"] or recent
+
+
+def rescale_counted(before: Object, now: Object) -> bool:
+    """Whether one more rescale is in the status, with its reason."""
+    then, counts = before["status"]["workers"], now["status"]["workers"]
+    return counts["rescales"] > then["rescales"] and bool(counts.get("lastRescaleReason"))
+
+
+def suspend(victim: Victim) -> None:
+    """Suspends, and returns when no pod is left."""
+    started = time.monotonic()
+    victim.session.patch(victim.name, {"runPolicy": {"suspend": True}})
+    selector = f"llmfinetune.dev/name={victim.name},llmfinetune.dev/component=worker"
+    victim.wait("end of the pods", lambda: not victim.namespace.get("pods", "-l", selector)["items"])
+    seconds = round(time.monotonic() - started, 2)
+    victim.wait_for("word of it", lambda now: phase(now) == "Suspended", timeout=30)
+    record(Record(fault="suspended: all pods gone", survived=True, recovery_s=seconds))
+
+
+def resume(victim: Victim) -> None:
+    """Ends a suspension."""
+    victim.session.patch(victim.name, {"runPolicy": {"suspend": False}})
+
+
+def truncate_checkpoint(victim: Victim) -> None:
+    """Damages the newest checkpoint while nobody uses it."""
+    suspend(victim)
+    victim.observer.run("truncate_checkpoint")
+
+
+def drain(victim: Victim) -> None:
+    """Cordons the worker's node and evicts the worker; returns when the status says that no node takes it."""
+    node = _node(victim)
+    selector = f"--pod-selector=llmfinetune.dev/name={victim.name},llmfinetune.dev/component=worker"
+    victim.namespace.run(
+        "drain", node, selector, "--delete-emptydir-data", "--force", "--timeout=90s", timeout=100
+    )
+    victim.wait_for("word of the cordon", _is_unschedulable, timeout=90)
+
+
+def uncordon(victim: Victim) -> None:
+    """Lets all nodes take pods again."""
+    for node in victim.namespace.get("nodes")["items"]:
+        victim.namespace.run("uncordon", node["metadata"]["name"])
+
+
+def _is_unschedulable(now: Object) -> bool:
+    return bool(now["status"].get("failure", {}).get("category") == "Scheduling")
+
+
+def _node(victim: Victim) -> str:
+    return str(victim.session.workers(victim.name)[0]["spec"]["nodeName"])
+
+
+WORKER_0_KILLED = Fault(
+    name="worker-0 killed", inject=lambda v: v.kill_pods(v.worker(0)), told=restart_counted
+)
+HOST_OF_TWO_KILLED = Fault(
+    name="worker-0 of two killed",
+    inject=lambda v: v.kill_pods(v.worker(0)),
+    told=restart_counted,
+    workers=2,
+    steps=60,
+)
+ALL_KILLED = Fault(
+    name="all workers killed", inject=lambda v: v.kill_pods(*v.workers()), told=restart_counted, workers=2
+)
+RANK_0_KILLED = Fault(
+    name="rank 0 of two killed", inject=lambda v: v.signal("SIGKILL", rank=0), workers=2, steps=60
+)
+TRAINER_KILLED = Fault(name="trainer SIGKILL", inject=lambda v: v.signal("SIGKILL"))
+TRAINER_STOPPED = Fault(name="trainer SIGTERM", inject=lambda v: v.signal("SIGTERM"))
+POD_PREEMPTED = Fault(
+    name="worker pod deleted (SIGTERM)",
+    inject=lambda v: v.namespace.run("delete", "pod", v.worker(0), "--wait=false") and None,
+    told=restart_counted,
+)
+SCALED_UP = Fault(
+    name="scaled 1 to 2", inject=lambda v: v.scale(2), back=at_world_size(2), told=rescale_counted, steps=60
+)
+SCALED_DOWN = Fault(
+    name="scaled 2 to 1",
+    inject=lambda v: v.scale(1),
+    back=at_world_size(1),
+    told=rescale_counted,
+    workers=2,
+    steps=60,
+)
+SUSPENDED = Fault(name="suspended and resumed", inject=suspend, heal=resume)
+CHECKPOINT_TRUNCATED = Fault(
+    name="newest checkpoint truncated",
+    inject=truncate_checkpoint,
+    heal=resume,
+    num_checkpoints_lost=1,
+)
+NODE_DRAINED = Fault(name="node cordoned and drained", inject=drain, heal=uncordon, told=restart_counted)

@@ -1,0 +1,135 @@
+"""Lets faults happen to one fine-tune, one after another, and holds what comes of it against the promises."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.chaos.fault import Fault, broken_promise
+from tests.chaos.observer import Observer
+from tests.chaos.record import Record, record
+from tests.chaos.scenario import Scenario
+from tests.chaos.victim import Victim
+from tests.e2e.history import Samples, count_samples
+from tests.e2e.manifests import fine_tune, merged
+from tests.e2e.session import Session, phase, reached
+
+MARGIN_STEPS = 40
+GAP_STEPS = (3, 9)
+"""Least and most steps before a fault: it is to strike at any place between two checkpoints."""
+RECOVERY_SECONDS = 240.0
+TELLING_SECONDS = 60.0
+END_SECONDS = 900.0
+SPEC: dict[str, Any] = {"checkpoint": {"everySteps": 5, "everySeconds": 0, "keep": 3}}
+
+
+class Trial:
+    """One run of training and the faults that happen to it."""
+
+    def __init__(self, victim: Victim, rng: random.Random) -> None:
+        self.victim = victim
+        self._rng = rng
+        self._survived: list[Record] = []
+
+    def inject(self, fault: Fault) -> float:
+        """Lets one fault happen and returns the seconds until work went on.
+
+        Raises:
+            AssertionError: a promise was broken; the message says which.
+        """
+        try:
+            seconds = self._inject(fault)
+        except BaseException:
+            record(Record(fault=fault.name, survived=False))
+            raise
+        self._survived.append(Record(fault=fault.name, survived=True, recovery_s=round(seconds, 2)))
+        return seconds
+
+    def finish(self) -> Samples:
+        """Waits for success, notes the faults that were survived, and returns how the samples count.
+
+        Raises:
+            AssertionError: training did not succeed.
+        """
+        try:
+            samples = self._to_the_end()
+        except BaseException:
+            self._note(Samples(0, 0), survived=False)
+            raise
+        self._note(samples, survived=samples == Samples(0, 0))
+        return samples
+
+    def _inject(self, fault: Fault) -> float:
+        victim = self.victim
+        self._arrange(fault.workers)
+        before, moment = victim.get(), victim.moment()
+        try:
+            fault.inject(victim)
+        finally:
+            if fault.heal is not None:
+                moment = moment._replace(time=victim.observer.now())
+                fault.heal(victim)
+        times: list[float] = []
+
+        def is_back() -> bool:
+            found = fault.back(victim, moment)
+            times.extend([found] if found is not None else [])
+            return found is not None
+
+        victim.wait("work that goes on", is_back, timeout=RECOVERY_SECONDS)
+        wrong = broken_promise(fault, victim.observer.timeline(), moment)
+        assert not wrong, f"{fault.name}: {wrong}"
+        victim.wait_for(
+            "word of the fault in the status", lambda now: fault.told(before, now), timeout=TELLING_SECONDS
+        )
+        jobs = victim.namespace.get("pytorchjobs", "-l", f"llmfinetune.dev/name={victim.name}")["items"]
+        assert len(jobs) == 1, f"{fault.name}: {len(jobs)} jobs"
+        return times[-1] - moment.time
+
+    def _arrange(self, workers: int) -> None:
+        victim = self.victim
+        if victim.get()["spec"]["workers"]["replicas"] != workers:
+            victim.scale(workers)
+        victim.wait(
+            f"steps of {workers} workers",
+            lambda: bool(steps := victim.observer.timeline().steps) and steps[-1].world_size == workers,
+        )
+        victim.wait_for_steps(self._rng.randint(*GAP_STEPS))
+
+    def _to_the_end(self) -> Samples:
+        victim = self.victim
+        victim.wait_for("success", lambda now: phase(now) in {"Succeeded", "Failed"}, timeout=END_SECONDS)
+        assert phase(victim.get()) == "Succeeded", victim.get()["status"]
+        return count_samples(victim.observer.read("logs/metrics.jsonl"), steps=victim.total_steps)
+
+    def _note(self, samples: Samples, *, survived: bool) -> None:
+        for each in self._survived:
+            record(
+                Record(
+                    fault=each.fault,
+                    survived=survived,
+                    recovery_s=each.recovery_s,
+                    samples_lost=samples.lost,
+                    samples_repeated=samples.repeated,
+                )
+            )
+        self._survived = []
+
+
+@contextmanager
+def trial(session: Session, scenario: Scenario, *, seed: int) -> Iterator[Trial]:
+    """Yields a run that trains, with steps enough for its faults; removed in the end."""
+    name, place = scenario.name, session.namespace
+    steps = MARGIN_STEPS + sum(fault.steps for fault in scenario.faults)
+    spec = merged(merged(SPEC, {"training": {"maxSteps": steps}}), scenario.spec)
+    manifest = fine_tune(name, **spec)
+    with scenario.place(session):
+        place.run("delete", "llmfinetune", name, "--ignore-not-found", timeout=200)
+        place.apply(manifest)
+        session.until(name, lambda found: reached(found) >= 1, what="a first step")
+        observer = Observer.start(place, name, claim=scenario.claim)
+        try:
+            yield Trial(Victim(session, name, observer, manifest, steps), random.Random(seed))
+        finally:
+            observer.stop()
+            place.run("delete", "llmfinetune", name, "--ignore-not-found", "--wait=false")

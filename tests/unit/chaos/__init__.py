@@ -1,0 +1,1 @@
+"""Tests of what the fault suite concludes from what it saw."""
