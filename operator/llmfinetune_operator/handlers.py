@@ -52,22 +52,24 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 def build_registry(
-    store: Store, *, notify: Notify, listed: Callable[[], object], configuration: Configuration
+    store: Store,
+    *,
+    notify: Notify,
+    listed: Callable[[], object],
+    configuration: Configuration,
+    silence_seconds: float,
 ) -> kopf.OperatorRegistry:
     """Return kopf's registry with every watch of this operator; `listed` is called as they start over."""
     registry = kopf.OperatorRegistry()
 
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        apply_settings(settings)
+        apply_settings(settings, silence_seconds=silence_seconds)
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return await connection_info(configuration)
 
     async def notice(event: kopf.RawEvent, **_: Any) -> None:
-        obj = cast(Object, event["object"])
-        keys = store.remove(obj) if event["type"] == "DELETED" else store.put(obj)
-        for key in keys:
-            notify(key)
+        take_in(event["type"], cast(Object, event["object"]), store=store, notify=notify)
         if event["type"] is None:
             listed()
 
@@ -79,7 +81,13 @@ def build_registry(
     return registry
 
 
-def apply_settings(settings: kopf.OperatorSettings) -> None:
+def take_in(happened: str | None, obj: Object, *, store: Store, notify: Notify) -> None:
+    """Bring what a watch delivers into the store, and name the fine-tunes it is news for."""
+    for key in store.remove(obj) if happened == "DELETED" else store.put(obj):
+        notify(key)
+
+
+def apply_settings(settings: kopf.OperatorSettings, *, silence_seconds: float) -> None:
     """Have kopf watch patiently, write nothing, and see only what belongs to fine-tunes."""
     settings.posting.enabled = False
     settings.persistence.finalizer = FINALIZER
@@ -87,7 +95,7 @@ def apply_settings(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
-    settings.watching.inactivity_timeout = 70
+    settings.watching.inactivity_timeout = silence_seconds
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = Backoffs()

@@ -137,6 +137,7 @@ class Operator:
             notify=lambda key: queue.add_after(key, GATHER_SECONDS),
             listed=audit.ask,
             configuration=configuration,
+            silence_seconds=self._settings.watch_silence_seconds,
         )
         await kopf.operator(
             registry=registry,

@@ -31,10 +31,16 @@ class Settings(BaseModel):
     """DNS domain of the cluster."""
     resync_seconds: float = Field(default=600.0, gt=0)
     """Every fine-tune is looked at again after this long, whatever events came."""
+    watch_silence_seconds: float = Field(default=70.0, gt=0)
+    """A watch that says nothing for this long is begun anew. The API server says something once a minute."""
     status_interval_seconds: float = Field(default=5.0, ge=0)
     """Least time between two status writes that tell nothing but new figures of training."""
     unschedulable_grace_seconds: float = Field(default=30.0, ge=0)
     """How long a pod may wait for a node before a condition says so."""
+    room_retry_seconds: float = Field(default=60.0, gt=0)
+    """Wait before workers that found no room are asked for again; every further one is twice as long."""
+    room_retry_max_seconds: float = Field(default=1800.0, gt=0)
+    """Longest such wait."""
     image_pull_grace_seconds: float = Field(default=600.0, ge=0)
     """How long an image may fail to be pulled before the fine-tune fails."""
     result_grace_seconds: float = Field(default=20.0, ge=0)
