@@ -76,9 +76,9 @@ def disk_full(path: Path, detail: str = "") -> RunError:
     return run_error("DiskFull", "NoSpaceLeft", message, hint=hint, exit_code=exit_codes.DISK_FULL)
 
 
-def diverged(message: str, *, hint: str = "") -> RunError:
-    """The loss became NaN or infinite."""
-    return run_error("Diverged", "LossNotFinite", message, hint=hint, exit_code=exit_codes.DIVERGED)
+def diverged(reason: str, message: str, *, hint: str = "") -> RunError:
+    """The loss became NaN or infinite, or exploded."""
+    return run_error("Diverged", reason, message, hint=hint, exit_code=exit_codes.DIVERGED)
 
 
 def is_disk_full(error: BaseException) -> bool:

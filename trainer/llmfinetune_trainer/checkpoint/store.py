@@ -1,8 +1,8 @@
 """Checkpoints on the volume: one directory each, complete or absent, with checksums.
 
-The manifest is written last, and the directory is renamed into place after it, so a torn checkpoint is one
-whose manifest is missing or does not match; the one before is used then. Nothing in it depends on the number
-of workers.
+The manifest is written last, everything is read back, and then the directory is renamed into place, so a torn
+checkpoint is one whose manifest is missing or does not match; the one before is used then. Nothing in it
+depends on the number of workers.
 """
 
 import datetime as dt
@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from llmfinetune_trainer.atomic import TEMPORARY_PREFIX, sync, sync_tree
@@ -50,28 +49,30 @@ class CheckpointStore:
         """Writes a checkpoint, reads it back, and removes those that are too old.
 
         Raises:
-            OSError: the volume is full or not writable.
+            OSError: the volume is full, not writable, or gives back something else; older ones are untouched.
         """
         target = self._directory / f"{PREFIX}{checkpoint.step:08d}"
         temporary = self._directory / f"{TEMPORARY_PREFIX}{target.name}-{uuid4().hex[:8]}"
         temporary.mkdir(parents=True)
         try:
             _write(temporary, checkpoint)
-            if not _is_whole(target):
-                shutil.rmtree(target, ignore_errors=True)
-                # another rank that leaves at the same moment may put the same state there first
-                _rename(temporary, target)
+            if not is_whole(temporary):
+                raise OSError(f"{target} reads back differently from what was written")
+            facts = _facts(target, size=_size(temporary), step=checkpoint.step, now=now)
+            _put(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         self._prune()
-        return _facts(target, step=checkpoint.step, now=now)
+        return facts
 
     def newest(self) -> Path | None:
-        """The newest checkpoint whose checksums match."""
+        """The newest checkpoint whose checksums match. Torn ones are removed: kept, they would count as one
+        of the last."""
         for path in self._newest_first():
-            if _is_whole(path):
+            if is_whole(path):
                 return path
             log.warning("checkpoint %s is torn or changed and is not used", path.name)
+            shutil.rmtree(path, ignore_errors=True)
         return None
 
     def _newest_first(self) -> list[Path]:
@@ -89,47 +90,65 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(step=state["step"], tensors=tensors, state=state)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the manifest is there and every checksum in it matches what is on the disk now.
+
+    Raises:
+        OSError: it is there and cannot be read, which says nothing about what it holds.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        expected: dict[str, str] = manifest["sha256"]
+        return bool(expected) and expected == _digests(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _write(directory: Path, checkpoint: Checkpoint) -> None:
-    for name, tensors in checkpoint.tensors.items():
-        save_file(dict(tensors), directory / f"{name}.safetensors")
-    state = {"step": checkpoint.step, **checkpoint.state}
-    (directory / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-    digests = {path.name: digest for path, digest in _digests(directory)}
+    """Writes the files, then the manifest, whose checksums are of what was meant, not of what was written."""
+    digests = {}
+    for name, content in _contents(checkpoint):
+        (directory / name).write_bytes(content)
+        digests[name] = hashlib.sha256(content).hexdigest()
     sync_tree(directory)
     (directory / MANIFEST).write_text(json.dumps({"sha256": digests}, indent=1), encoding="utf-8")
     sync_tree(directory)
 
 
-def _rename(temporary: Path, target: Path) -> None:
+def _contents(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    for name, tensors in checkpoint.tensors.items():
+        yield f"{name}.safetensors", save(dict(tensors))
+    yield STATE, json.dumps({"step": checkpoint.step, **checkpoint.state}).encode()
+
+
+def _put(temporary: Path, target: Path) -> None:
+    """Renames into place. Another rank that leaves at the same moment may put the same state there first."""
+    if is_whole(target):
+        return
+    shutil.rmtree(target, ignore_errors=True)
     try:
         temporary.rename(target)
     except OSError:
-        if not _is_whole(target):
+        if not is_whole(target):
             raise
     sync(target.parent)
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether the manifest is there and every checksum in it matches what is on the disk now."""
-    try:
-        expected: dict[str, str] = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["sha256"]
-        return bool(expected) and expected == {file.name: digest for file, digest in _digests(path)}
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return False
+def _digests(directory: Path) -> dict[str, str]:
+    files = (path for path in sorted(directory.iterdir()) if path.name != MANIFEST)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _digests(directory: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted(directory.iterdir()):
-        if path.name != MANIFEST:
-            yield path, hashlib.sha256(path.read_bytes()).hexdigest()
+def _size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())
 
 
-def _facts(path: Path, *, step: int, now: dt.datetime) -> CheckpointFacts:
+def _facts(target: Path, *, size: int, step: int, now: dt.datetime) -> CheckpointFacts:
     return CheckpointFacts(
         step=step,
         time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        path=f"{path.parent.name}/{path.name}",
-        size_bytes=sum(file.stat().st_size for file in path.iterdir()),
-        verified=_is_whole(path),
+        path=f"{target.parent.name}/{target.name}",
+        size_bytes=size,
+        verified=True,
         resumable=True,
     )

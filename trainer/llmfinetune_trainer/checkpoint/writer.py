@@ -13,7 +13,13 @@ log = logging.getLogger(__name__)
 
 
 class CheckpointWriter:
-    """One writer thread over a store. A checkpoint that is due while another is being written is left out."""
+    """One writer thread over a store. A checkpoint that is due while another is being written is left out.
+
+    Args:
+        store: where checkpoints go.
+        clock: the time, in UTC.
+        on_saved: told of every checkpoint that lies on the disk and was read back.
+    """
 
     def __init__(
         self,
@@ -29,17 +35,27 @@ class CheckpointWriter:
         self._pending: Future[None] | None = None
         self._writing = threading.Lock()
 
-    def save_soon(self, checkpoint: Checkpoint) -> bool:
-        """Writes a checkpoint, whose tensors must be copies, in the background; False if the writer is busy.
+    def save_soon(self, copy: Callable[[], Checkpoint]) -> bool:
+        """Copies the state and writes the copy in the background; does neither and says False if the writer
+        is busy.
 
         Raises:
             OSError: the write before failed.
         """
-        if self._pending is not None and not self._pending.done():
+        if self._is_busy:
             return False
         self._finish_pending()
-        self._pending = self._pool.submit(self._save, checkpoint)
+        self._pending = self._pool.submit(self._save, copy())
         return True
+
+    def require_sound(self) -> None:
+        """Tells of a failed write at the next step and not only with the next checkpoint.
+
+        Raises:
+            OSError: the write before failed.
+        """
+        if not self._is_busy:
+            self._finish_pending()
 
     def save_now(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint and returns when it is on the disk.
@@ -58,6 +74,10 @@ class CheckpointWriter:
         """
         self._finish_pending()
         self._pool.shutdown()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._pending is not None and not self._pending.done()
 
     def _finish_pending(self) -> None:
         pending, self._pending = self._pending, None

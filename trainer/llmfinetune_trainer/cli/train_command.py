@@ -14,7 +14,7 @@ from llmfinetune_trainer.config.messages import Result
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.engine.stop import StopSignal
 from llmfinetune_trainer.launcher.outcome import attempt_of
-from llmfinetune_trainer.report.sink import Sink
+from llmfinetune_trainer.report.sink import History, Sink
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 layout=layout,
                 attempt=attempt_of(environment),
                 ranks=Alone(),
-                make_sinks=lambda step: _sinks(config, layout, resumed_step=step),
+                make_sinks=lambda history: _sinks(config, layout, history=history),
                 stop=stop,
             )
         )
@@ -42,15 +42,15 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return exit_codes.OK
 
 
-def _sinks(config: RunConfig, layout: Layout, *, resumed_step: int) -> list[Sink]:
+def _sinks(config: RunConfig, layout: Layout, *, history: History) -> list[Sink]:
     from llmfinetune_trainer.report.files import MetricsFile, TensorBoardFiles
     from llmfinetune_trainer.report.terminal import LogLines, TerminalBar
 
     console = Console(stderr=True)
     return [
         TerminalBar(console) if console.is_terminal else LogLines(sys.stderr),
-        MetricsFile(layout.logs, resumed_step=resumed_step, metrics=config.evaluation.metrics),
-        TensorBoardFiles(layout.logs, resumed_step=resumed_step),
+        MetricsFile(layout.logs, history=history, metrics=config.evaluation.metrics),
+        TensorBoardFiles(layout.logs, resumed_step=history.step),
     ]
 
 

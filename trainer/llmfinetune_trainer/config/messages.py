@@ -149,6 +149,8 @@ class Report(Message):
     epoch: float = Field(default=0.0, ge=0.0)
     eta_seconds: int | None = Field(default=None, ge=0, le=10**9)
     loss: float | None = None
+    eval_step: Step | None = None
+    """Step whose weights `eval_loss` is about."""
     eval_loss: float | None = None
     eval_loss_before: float | None = None
     learning_rate: float | None = None

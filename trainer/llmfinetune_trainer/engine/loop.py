@@ -18,7 +18,12 @@ from llmfinetune_trainer.engine.schedule import learning_rate, num_training_step
 from llmfinetune_trainer.engine.state import TrainingState
 from llmfinetune_trainer.errors import diverged
 from llmfinetune_trainer.evaluate import evaluate
+from llmfinetune_trainer.report.sink import StepRecord
 from llmfinetune_trainer.report.tracker import Tracker
+
+EXPLOSION = 10.0
+"""A loss beyond so many times one more than its recent mean is no outlier: at any vocabulary it is worse than
+guessing."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,11 +58,10 @@ def run_steps(training: Training) -> None:
     """
     state, saved_at = training.state, training.monotonic()
     while state.step < training.total_steps:
-        started = training.monotonic()
-        train_step(training, started=started)
-        if _due(training.config.evaluation.every_steps, state.step) and state.step < training.total_steps:
-            evaluate_now(training)
-        if _checkpoint_due(training, since=training.monotonic() - saved_at) and _save_soon(training):
+        if _due(training.config.evaluation.every_steps, state.step):
+            evaluate_once(training)
+        train_step(training, started=training.monotonic())
+        if _save_where_due(training, since=training.monotonic() - saved_at):
             saved_at = training.monotonic()
 
 
@@ -74,21 +78,26 @@ def train_step(training: Training, *, started: float) -> None:
     )
     loss = compute_gradient(training, plan)
     norm = clip_by_norm(state.adapters.gradient, limit=training.config.training.gradient_clip)
-    require_finite(loss, norm, step=state.step + 1, samples=plan.samples.tolist())
+    require_sound(loss, norm, state=state, samples=plan.samples.tolist())
     rate = learning_rate(training.config.training, step=state.step, total_steps=training.total_steps)
+    cursor = state.cursor + len(plan.samples)
     with state.lock:
         state.optimizer.step(state.adapters.gradient, learning_rate=rate)
         state.adapters.publish()
-        state.advance(num_samples=len(plan.samples), loss=loss)
-    training.tracker.step_done(
-        state,
-        loss=loss,
-        learning_rate=rate,
-        gradient_norm=norm,
-        num_tokens=plan.num_tokens,
-        samples_digest=samples_digest(plan),
-        seconds=training.monotonic() - started,
-    )
+        record = StepRecord(
+            step=state.step + 1,
+            epoch=cursor / training.train.num_samples,
+            cursor=cursor,
+            samples=samples_digest(plan),
+            loss=loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            num_tokens=plan.num_tokens,
+            seconds=training.monotonic() - started,
+            world_size=ranks.world_size,
+        )
+        state.advance(record)
+    training.tracker.step_done(state, record)
 
 
 def compute_gradient(training: Training, plan: StepPlan) -> float:
@@ -106,8 +115,10 @@ def compute_gradient(training: Training, plan: StepPlan) -> float:
     return float(adapters.bucket[-1])
 
 
-def evaluate_now(training: Training) -> None:
-    """Evaluates on the held-out split and keeps the result in the state."""
+def evaluate_once(training: Training) -> None:
+    """Evaluates on the held-out split, unless these very weights were evaluated before an interruption."""
+    if training.state.eval_step == training.state.step:
+        return
     training.tracker.phase("Evaluating")
     loss = evaluate(
         training.validation,
@@ -116,27 +127,29 @@ def evaluate_now(training: Training) -> None:
         budget=training.token_budget,
         check_stop=training.check_stop,
     )
-    with training.state.lock:
-        training.state.eval_loss = loss
-        if training.state.step == 0:
-            training.state.eval_loss_before = loss
+    training.state.evaluated(loss)
     training.tracker.evaluated(training.state)
     training.tracker.phase("Training")
 
 
-def require_finite(loss: float, gradient_norm: float, *, step: int, samples: Sequence[int]) -> None:
+def require_sound(loss: float, gradient_norm: float, *, state: TrainingState, samples: Sequence[int]) -> None:
     """Stops before the update that would destroy the weights.
 
     Raises:
-        RunError: loss or gradient is NaN or infinite.
+        RunError: loss or gradient is NaN or infinite, or the loss has exploded.
     """
-    if math.isfinite(loss) and math.isfinite(gradient_norm):
+    finite = math.isfinite(loss) and math.isfinite(gradient_norm)
+    usual = state.loss
+    if finite and (usual is None or loss <= EXPLOSION * (1.0 + usual)):
         return
     shown = ", ".join(map(str, samples[:16])) + (", …" if len(samples) > 16 else "")
+    was = "" if usual is None else f"; the mean of the steps before is {usual:.4g}"
     raise diverged(
-        f"step {step}: loss is {loss}, gradient norm is {gradient_norm} (training samples {shown})",
+        "LossExploded" if finite else "LossNotFinite",
+        f"step {state.step + 1}: loss is {loss:.6g}, gradient norm is {gradient_norm:.6g}{was} "
+        f"(training samples {shown})",
         hint="lower training.learningRate, raise training.warmupRatio, or look at these samples; "
-        "the last checkpoint holds the state before this step",
+        "the newest checkpoint holds the state before this step",
     )
 
 
@@ -150,8 +163,13 @@ def samples_digest(plan: StepPlan) -> str:
     return f"{zlib.crc32(plan.samples.astype(np.int64).tobytes()):08x}"
 
 
-def _save_soon(training: Training) -> bool:
-    return training.checkpoints is not None and training.checkpoints.save_soon(training.state.checkpoint())
+def _save_where_due(training: Training, *, since: float) -> bool:
+    """Begins to save a checkpoint where one is due; says whether it did."""
+    writer = training.checkpoints
+    if writer is None:
+        return False
+    writer.require_sound()
+    return _checkpoint_due(training, since=since) and writer.save_soon(training.state.checkpoint)
 
 
 def _checkpoint_due(training: Training, *, since: float) -> bool:
@@ -162,4 +180,4 @@ def _checkpoint_due(training: Training, *, since: float) -> bool:
 
 
 def _due(every: int | None, step: int) -> bool:
-    return every is not None and step % every == 0
+    return every is not None and step > 0 and step % every == 0

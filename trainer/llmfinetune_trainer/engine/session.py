@@ -1,11 +1,9 @@
 """One training run on one rank: open, load, resume, train, evaluate, export. Wires the engine's parts."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
-
-import torch
-from peft import PeftModel
 
 from llmfinetune_trainer.atomic import remove_incomplete
 from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
@@ -14,32 +12,23 @@ from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared, open_prepared
-from llmfinetune_trainer.engine.backend import (
-    CPUINFO,
-    Backend,
-    Engine,
-    choose_backend,
-    gradient_computer,
-    runtime_facts,
-)
 from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Ranks
-from llmfinetune_trainer.engine.gradients import GradientComputer
-from llmfinetune_trainer.engine.loop import Training, evaluate_now, run_steps
+from llmfinetune_trainer.engine.loop import Training, evaluate_once, run_steps
+from llmfinetune_trainer.engine.machine import this_machine
+from llmfinetune_trainer.engine.opening import OpenModel, open_model
 from llmfinetune_trainer.engine.optimizer import FlatAdamW
 from llmfinetune_trainer.engine.schedule import num_training_samples
 from llmfinetune_trainer.engine.state import TrainingState
 from llmfinetune_trainer.engine.stop import StopSignal
-from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full
+from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full, run_error
 from llmfinetune_trainer.export import export, finished_result
-from llmfinetune_trainer.model.load import load_base
-from llmfinetune_trainer.model.lora import attach_adapters
-from llmfinetune_trainer.report.sink import Sink
+from llmfinetune_trainer.report.sink import History, Sink
 from llmfinetune_trainer.report.tracker import Tracker, finite
 from llmfinetune_trainer.sources.digest import digest_json
 
-MakeSinks = Callable[[int], list[Sink]]
-"""Makes the sinks of the first rank, given the step that training resumes from."""
+MakeSinks = Callable[[History], list[Sink]]
+"""Makes the sinks of the first rank, given what training goes on from."""
 
 
 class Run(NamedTuple):
@@ -51,12 +40,6 @@ class Run(NamedTuple):
     ranks: Ranks
     make_sinks: MakeSinks
     stop: StopSignal
-
-
-class _Model(NamedTuple):
-    peft: PeftModel
-    computer: GradientComputer
-    facts: RuntimeFacts
 
 
 def train(run: Run) -> Result:
@@ -89,7 +72,7 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
     state, model = _start(run, prepared, digest=digest)
     store = CheckpointStore(run.layout.checkpoints, keep=run.config.checkpoint.keep)
     _resume(run, store, state)
-    sinks = run.make_sinks(state.step) if run.ranks.rank == 0 else []
+    sinks = run.make_sinks(state.behind) if run.ranks.rank == 0 else []
     tracker = Tracker(sinks, attempt=run.attempt, phase="Training")
     writer = CheckpointWriter(store, clock=lambda: dt.datetime.now(dt.UTC), on_saved=tracker.checkpointed)
     training = Training(
@@ -108,47 +91,48 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
     try:
         tracker.prepared(prepared.facts)
         _tell_started(training, model.facts)
-        return _to_the_end(run, training, writer, prepared, model, digest=digest)
+        with _keeping_the_state(training, writer):
+            return _to_the_end(run, training, writer, prepared, model, digest=digest)
     except RunError as error:
-        if error.failure.retryable:
-            _leave(training, writer)
         tracker.failed(error.failure)
         raise
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        full = disk_full(run.layout.root, "writing a checkpoint or the result")
-        tracker.failed(full.failure)
-        raise full from error
+        found = _volume_failure(run.layout, error)
+        tracker.failed(found.failure)
+        raise found from error
     finally:
         tracker.close()
 
 
-def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState, _Model]:
-    backend = choose_backend(
-        run.config.runtime,
-        precision=run.config.training.precision,
-        cpuinfo=CPUINFO.read_text(encoding="utf-8") if CPUINFO.exists() else "",
-    )
-    torch.manual_seed(run.config.training.seed)
-    base = load_base(prepared.model_path, dtype=backend.dtype)
-    peft_model, adapters = attach_adapters(base, run.config.method.lora, seed=run.config.training.seed)
-    computer, engine = gradient_computer(
-        backend,
-        peft_model,
-        adapters,
-        lora=run.config.method.lora,
-        max_length=run.config.training.max_sequence_length,
-    )
-    optimizer = FlatAdamW(adapters.master, weight_decay=run.config.training.weight_decay)
-    state = TrainingState(adapters, optimizer, config_digest=digest)
-    return state, _Model(peft_model, computer, _facts(run, backend, engine))
+@contextmanager
+def _keeping_the_state(training: Training, writer: CheckpointWriter) -> Iterator[None]:
+    """Saves the last finished step when the run is told to stop, loses its peers, or diverges after it."""
+    try:
+        yield
+    except RunError as error:
+        if error.failure.retryable or error.failure.category == "Diverged":
+            _leave(training, writer)
+        raise
 
 
-def _facts(run: Run, backend: Backend, engine: Engine) -> RuntimeFacts:
-    return runtime_facts(
-        backend, communication=run.ranks.communication, world_size=run.ranks.world_size, engine=engine
+def _volume_failure(layout: Layout, error: OSError) -> RunError:
+    """A checkpoint, the result or a log could not be written. What was saved before is still there."""
+    if is_disk_full(error):
+        return disk_full(layout.root, "writing a checkpoint or the result")
+    return run_error(
+        "Volume",
+        "NotWritten",
+        f"cannot write to the volume that holds {layout.root}: {error}",
+        hint="look at the volume and its node; training goes on from the newest checkpoint",
+        retryable=True,
     )
+
+
+def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState, OpenModel]:
+    model = open_model(run.config, prepared, layout=run.layout, ranks=run.ranks, machine=this_machine())
+    optimizer = FlatAdamW(model.adapters.master, weight_decay=run.config.training.weight_decay)
+    state = TrainingState(model.adapters, optimizer, config_digest=digest)
+    return state, model
 
 
 def _resume(run: Run, store: CheckpointStore, state: TrainingState) -> None:
@@ -172,7 +156,9 @@ def _tell_started(training: Training, facts: RuntimeFacts) -> None:
 
 def _tell_finished(run: Run, prepared: Prepared, result: Result) -> None:
     tracker = Tracker(
-        run.make_sinks(result.steps) if run.ranks.rank == 0 else [], attempt=run.attempt, phase="Exporting"
+        run.make_sinks(History(step=result.steps)) if run.ranks.rank == 0 else [],
+        attempt=run.attempt,
+        phase="Exporting",
     )
     tracker.prepared(prepared.facts)
     tracker.finished(result)
@@ -180,13 +166,19 @@ def _tell_finished(run: Run, prepared: Prepared, result: Result) -> None:
 
 
 def _to_the_end(
-    run: Run, training: Training, writer: CheckpointWriter, prepared: Prepared, model: _Model, *, digest: str
+    run: Run,
+    training: Training,
+    writer: CheckpointWriter,
+    prepared: Prepared,
+    model: OpenModel,
+    *,
+    digest: str,
 ) -> Result:
     state = training.state
-    if state.step == 0 and state.eval_loss_before is None:
-        evaluate_now(training)
+    if state.step == 0:
+        evaluate_once(training)
     run_steps(training)
-    evaluate_now(training)
+    evaluate_once(training)
     if training.checkpoints is not None:
         writer.save_now(state.checkpoint())
         training.tracker.phase("Exporting")
@@ -196,7 +188,7 @@ def _to_the_end(
     return result
 
 
-def _export(run: Run, training: Training, prepared: Prepared, model: _Model, *, digest: str) -> Result:
+def _export(run: Run, training: Training, prepared: Prepared, model: OpenModel, *, digest: str) -> Result:
     state = training.state
     outcome: dict[str, Any] = {
         "attempt": run.attempt,

@@ -8,9 +8,13 @@ from llmfinetune_trainer.engine.history import LossHistory
 from llmfinetune_trainer.engine.optimizer import FlatAdamW
 from llmfinetune_trainer.errors import user_error
 from llmfinetune_trainer.model.lora import Adapters
+from llmfinetune_trainer.report.sink import History, StepRecord
 
 LOSS_WINDOW = 10
 """Steps over which the reported training loss is averaged."""
+NUM_RECORDS = 128
+"""Last steps whose records a checkpoint carries. Ranks are at most one step apart; the rest covers lines that
+a node took along when it lost its power."""
 
 
 class TrainingState:
@@ -28,7 +32,9 @@ class TrainingState:
         self.step = 0
         self.cursor = 0
         self.recent_losses: list[float] = []
+        self.records: list[StepRecord] = []
         self.history = LossHistory()
+        self.eval_step: int | None = None
         self.eval_loss: float | None = None
         self.eval_loss_before: float | None = None
         self.lock = threading.RLock()
@@ -38,27 +44,35 @@ class TrainingState:
         """Mean training loss of the last steps."""
         return sum(self.recent_losses) / len(self.recent_losses) if self.recent_losses else None
 
-    def advance(self, *, num_samples: int, loss: float) -> None:
+    @property
+    def behind(self) -> History:
+        """What lies behind these weights."""
+        return History(step=self.step, records=tuple(self.records))
+
+    def advance(self, record: StepRecord) -> None:
         """Counts one finished step."""
-        self.step += 1
-        self.cursor += num_samples
-        self.recent_losses = [*self.recent_losses, loss][-LOSS_WINDOW:]
-        self.history.add(self.step, loss)
+        self.step, self.cursor = record.step, record.cursor
+        self.records = [*self.records, record][-NUM_RECORDS:]
+        self.recent_losses = [*self.recent_losses, record.loss][-LOSS_WINDOW:]
+        self.history.add(record.step, record.loss)
+
+    def evaluated(self, loss: float | None) -> None:
+        """Takes in an evaluation of the weights as they are."""
+        with self.lock:
+            self.eval_step, self.eval_loss = self.step, loss
+            if self.step == 0:
+                self.eval_loss_before = loss
 
     def checkpoint(self) -> Checkpoint:
         """A copy of the state."""
         with self.lock:
-            first = self.adapters.views_of(self.optimizer.first)
-            second = self.adapters.views_of(self.optimizer.second)
-            return Checkpoint(
-                step=self.step,
-                tensors={
-                    "adapter": self.adapters.state(),
-                    "optimizer_first": {name: view.clone() for name, view in first.items()},
-                    "optimizer_second": {name: view.clone() for name, view in second.items()},
-                },
-                state=self._values(),
-            )
+            flat = {
+                "adapter": self.adapters.master,
+                "optimizer_first": self.optimizer.first,
+                "optimizer_second": self.optimizer.second,
+            }
+            copies = {name: self.adapters.views_of(tensor.clone()) for name, tensor in flat.items()}
+            return Checkpoint(step=self.step, tensors=copies, state=self._values())
 
     def _values(self) -> dict[str, Any]:
         return {
@@ -66,7 +80,9 @@ class TrainingState:
             "cursor": self.cursor,
             "updates": self.optimizer.num_updates,
             "recentLosses": self.recent_losses,
+            "records": self.records,
             "history": self.history.to_json(),
+            "evalStep": self.eval_step,
             "evalLoss": self.eval_loss,
             "evalLossBefore": self.eval_loss_before,
         }
@@ -87,7 +103,9 @@ class TrainingState:
         self._restore_tensors(checkpoint)
         self.step, self.cursor = checkpoint.step, values["cursor"]
         self.recent_losses = list(values["recentLosses"])
+        self.records = [StepRecord(*record) for record in values["records"]]
         self.history = LossHistory.from_json(values["history"])
+        self.eval_step = values["evalStep"]
         self.eval_loss, self.eval_loss_before = values["evalLoss"], values["evalLossBefore"]
 
     def _restore_tensors(self, checkpoint: Checkpoint) -> None:

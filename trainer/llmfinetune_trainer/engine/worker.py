@@ -20,7 +20,7 @@ from llmfinetune_trainer.engine.stop import StopSignal
 from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, failure_of, write_outcome
 from llmfinetune_trainer.manifest import load_run_config
 from llmfinetune_trainer.report.http import Endpoint, HttpSink
-from llmfinetune_trainer.report.sink import Sink
+from llmfinetune_trainer.report.sink import History, Sink
 from llmfinetune_trainer.report.terminal import LogLines
 
 log = logging.getLogger(__name__)
@@ -49,33 +49,35 @@ def _train(config_path: Path, layout: Layout, *, attempt: str) -> Result:
     with StopSignal() as stop:
         # imported after the signal's handler is there: they take seconds in which a pod may be told to stop
         from llmfinetune_trainer.engine import session
-        from llmfinetune_trainer.engine.backend import choose_communication
+        from llmfinetune_trainer.engine.backend import choose_backend, choose_communication
         from llmfinetune_trainer.engine.distributed import joined
+        from llmfinetune_trainer.engine.machine import this_machine
 
         config = load_run_config(config_path)
-        with joined(choose_communication(config.runtime)) as ranks:
+        backend = choose_backend(config.runtime, precision=config.training.precision, machine=this_machine())
+        with joined(choose_communication(config.runtime, device=backend.device)) as ranks:
             return session.train(
                 session.Run(
                     config=config,
                     layout=layout,
                     attempt=attempt,
                     ranks=ranks,
-                    make_sinks=lambda step: cluster_sinks(config, layout, os.environ, resumed_step=step),
+                    make_sinks=lambda history: cluster_sinks(config, layout, os.environ, history=history),
                     stop=stop,
                 )
             )
 
 
 def cluster_sinks(
-    config: RunConfig, layout: Layout, environment: Mapping[str, str], *, resumed_step: int
+    config: RunConfig, layout: Layout, environment: Mapping[str, str], *, history: History
 ) -> list[Sink]:
     """Where a worker's progress goes: the pod's log, files on the volume, and the operator."""
     from llmfinetune_trainer.report.files import MetricsFile, TensorBoardFiles
 
     sinks: list[Sink] = [
         LogLines(sys.stdout),
-        MetricsFile(layout.logs, resumed_step=resumed_step, metrics=config.evaluation.metrics),
-        TensorBoardFiles(layout.logs, resumed_step=resumed_step),
+        MetricsFile(layout.logs, history=history, metrics=config.evaluation.metrics),
+        TensorBoardFiles(layout.logs, resumed_step=history.step),
     ]
     endpoint = Endpoint.from_environment(environment)
     return sinks if endpoint is None else [*sinks, HttpSink(endpoint.post)]

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.config.messages import Report
 from llmfinetune_trainer.perplexity import perplexity
-from llmfinetune_trainer.report.sink import StepRecord
+from llmfinetune_trainer.report.sink import NO_HISTORY, History, StepRecord
 
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
@@ -18,46 +18,36 @@ log = logging.getLogger(__name__)
 
 
 class MetricsFile:
-    """Appends lines to `metrics.jsonl`. Lines after the step that training resumes from are dropped first, so
-    that the file holds every step of the weights' history exactly once.
+    """Appends lines to `metrics.jsonl`.
+
+    First the file is made to tell the history that training goes on from, every step of it once: lines of
+    steps after it go, and steps that an earlier process finished but did not live to write down come from
+    the checkpoint.
     """
 
-    def __init__(self, directory: Path, *, resumed_step: int, metrics: Collection[str] = ("loss",)) -> None:
+    def __init__(
+        self, directory: Path, *, history: History = NO_HISTORY, metrics: Collection[str] = ("loss",)
+    ) -> None:
         self._metrics = frozenset(metrics)
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / METRICS
-        if path.exists():
-            write_atomically(path, "".join(_lines_up_to(path, resumed_step)))
+        lines = _told(path, history)
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._eval_steps = {line["step"] for line in lines if "samples" not in line}
         self._file = path.open("a", encoding="utf-8")
-        self._eval_loss: tuple[int, float] | None = None
 
     def report(self, report: Report, *, urgent: bool) -> None:
         """Writes a line for every new evaluation."""
-        if report.phase != "Evaluating" or report.eval_loss is None:
+        if report.eval_step is None or report.eval_loss is None or report.eval_step in self._eval_steps:
             return
-        evaluation = (report.step, report.eval_loss)
-        if evaluation != self._eval_loss:
-            self._eval_loss = evaluation
-            figures = {"loss": report.eval_loss, "perplexity": perplexity(report.eval_loss)}
-            chosen = {f"eval{name.title()}": figures[name] for name in figures if name in self._metrics}
-            self._write({"step": report.step, **chosen})
+        self._eval_steps.add(report.eval_step)
+        figures = {"loss": report.eval_loss, "perplexity": perplexity(report.eval_loss)}
+        chosen = {f"eval{name.title()}": figures[name] for name in figures if name in self._metrics}
+        self._write({"step": report.eval_step, **chosen})
 
     def step(self, record: StepRecord) -> None:
         """Writes a line."""
-        self._write(
-            {
-                "step": record.step,
-                "epoch": round(record.epoch, 6),
-                "cursor": record.cursor,
-                "samples": record.samples,
-                "loss": record.loss,
-                "learningRate": record.learning_rate,
-                "gradientNorm": record.gradient_norm,
-                "tokens": record.num_tokens,
-                "seconds": round(record.seconds, 4),
-                "worldSize": record.world_size,
-            }
-        )
+        self._write(_step_line(record))
 
     def close(self) -> None:
         """Closes the file."""
@@ -71,16 +61,38 @@ class MetricsFile:
             log.warning("%s not written: %s", METRICS, error)
 
 
-def _lines_up_to(path: Path, step: int) -> list[str]:
-    """Whole lines of steps up to and including `step`; a line that a kill cut short is dropped."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+def _step_line(record: StepRecord) -> dict[str, Any]:
+    return {
+        "step": record.step,
+        "epoch": round(record.epoch, 6),
+        "cursor": record.cursor,
+        "samples": record.samples,
+        "loss": record.loss,
+        "learningRate": record.learning_rate,
+        "gradientNorm": record.gradient_norm,
+        "tokens": record.num_tokens,
+        "seconds": round(record.seconds, 4),
+        "worldSize": record.world_size,
+    }
+
+
+def _told(path: Path, history: History) -> list[dict[str, Any]]:
+    """The lines of a history in order: a step before its evaluation's, the checkpoint's before the file's."""
+    known = [*_whole_lines(path), *map(_step_line, history.records)]
+    lines = {(line["step"], "samples" not in line): line for line in known if line["step"] <= history.step}
+    return [lines[place] for place in sorted(lines)]
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the file, but for one that a kill cut short."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
+            value = json.loads(line)
+        except ValueError:
             continue
-    return kept
+        if isinstance(value, dict) and isinstance(value.get("step"), int):
+            yield value
 
 
 class TensorBoardFiles:
@@ -93,11 +105,13 @@ class TensorBoardFiles:
         self._writer: Any = SummaryWriter(  # type: ignore[no-untyped-call]
             str(directory / TENSORBOARD), purge_step=resumed_step + 1, flush_secs=30
         )
+        self._eval_step: int | None = None
 
     def report(self, report: Report, *, urgent: bool) -> None:
         """Writes an evaluation."""
-        if report.phase == "Evaluating" and report.eval_loss is not None:
-            self._writer.add_scalar("eval/loss", report.eval_loss, report.step)
+        if report.eval_loss is not None and report.eval_step != self._eval_step:
+            self._eval_step = report.eval_step
+            self._writer.add_scalar("eval/loss", report.eval_loss, report.eval_step)
 
     def step(self, record: StepRecord) -> None:
         """Writes the scalars of a step."""

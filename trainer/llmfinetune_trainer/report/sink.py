@@ -1,5 +1,6 @@
 """Where progress goes."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from llmfinetune_trainer.config.messages import Report
@@ -20,6 +21,19 @@ class StepRecord(NamedTuple):
     num_tokens: int
     seconds: float
     world_size: int
+
+
+class History(NamedTuple):
+    """What lies behind the weights that training starts from or goes on with."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    records: Sequence[StepRecord] = ()
+    """The last of these steps: whoever should have written them down may have been killed before it did."""
+
+
+NO_HISTORY = History()
+"""Nothing was done yet."""
 
 
 class Sink(Protocol):

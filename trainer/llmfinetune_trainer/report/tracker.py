@@ -31,7 +31,6 @@ class Tracker:
         self._num_steps_here = 0
         self._num_samples = 1
         self._num_samples_of_run = 1
-        self._world_size = 1
 
     @property
     def current(self) -> Report:
@@ -53,45 +52,24 @@ class Tracker:
     ) -> None:
         """Training starts, or goes on, from `state`."""
         self._num_samples, self._num_samples_of_run = num_samples, num_samples_of_run
-        self._world_size = runtime.world_size
         self._tell(runtime=runtime, total_steps=total_steps, **self._position(state))
 
     def phase(self, phase: Phase) -> None:
         """A phase begins."""
         self._tell(phase=phase)
 
-    def step_done(
-        self,
-        state: TrainingState,
-        *,
-        loss: float,
-        learning_rate: float,
-        gradient_norm: float,
-        num_tokens: int,
-        samples_digest: str,
-        seconds: float,
-    ) -> None:
+    def step_done(self, state: TrainingState, record: StepRecord) -> None:
         """A step is finished, and `state` is what it left."""
-        self._count_speed(num_tokens, seconds)
-        record = StepRecord(
-            step=state.step,
-            epoch=state.cursor / self._num_samples,
-            cursor=state.cursor,
-            samples=samples_digest,
-            loss=loss,
-            learning_rate=learning_rate,
-            gradient_norm=gradient_norm,
-            num_tokens=num_tokens,
-            seconds=seconds,
-            world_size=self._world_size,
-        )
+        self._count_speed(record.num_tokens, record.seconds)
         for sink in self._sinks:
             sink.step(record)
-        self._tell(urgent=False, learning_rate=learning_rate, **self._position(state), **self._speed(state))
+        self._tell(
+            urgent=False, learning_rate=record.learning_rate, **self._position(state), **self._speed(state)
+        )
 
     def evaluated(self, state: TrainingState) -> None:
         """An evaluation is finished."""
-        self._tell(eval_loss=finite(state.eval_loss), eval_loss_before=finite(state.eval_loss_before))
+        self._tell(**_evaluation(state))
 
     def checkpointed(self, facts: CheckpointFacts) -> None:
         """A checkpoint is on the volume."""
@@ -121,8 +99,7 @@ class Tracker:
             "epoch": round(state.cursor / self._num_samples, 4),
             "loss": state.loss,
             "history": state.history.points,
-            "eval_loss": finite(state.eval_loss),
-            "eval_loss_before": finite(state.eval_loss_before),
+            **_evaluation(state),
         }
 
     def _count_speed(self, num_tokens: int, seconds: float) -> None:
@@ -140,6 +117,14 @@ class Tracker:
             "tokens_per_second": sum(tokens for tokens, _ in self._speeds) / seconds,
             "eta_seconds": math.ceil(left * seconds / num_steps),
         }
+
+
+def _evaluation(state: TrainingState) -> dict[str, Any]:
+    return {
+        "eval_step": state.eval_step,
+        "eval_loss": finite(state.eval_loss),
+        "eval_loss_before": finite(state.eval_loss_before),
+    }
 
 
 def finite(value: float | None) -> float | None:

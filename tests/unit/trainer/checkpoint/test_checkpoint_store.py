@@ -1,6 +1,9 @@
 """Checkpoints are whole or not used."""
 
+import datetime as dt
+import errno
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,10 +111,74 @@ def test_nothing_saved_is_nothing_to_resume(tmp_path: Path) -> None:
     assert CheckpointStore(tmp_path / "absent", keep=2).newest() is None
 
 
-def test_a_failed_background_write_surfaces_at_the_next(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    store = CheckpointStore(tmp_path / "file", keep=1)
+def test_torn_ones_do_not_take_the_place_of_whole_ones(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=2)
+    for step in (5, 10):
+        store.save(checkpoint(step), now=now())
+    truncate(tmp_path / "step-00000010")
+    store.newest()
+    store.save(checkpoint(7), now=now())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000007"]
+
+
+def test_what_reads_back_differently_is_neither_kept_nor_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save(checkpoint(5), now=now())
+    told: list[int] = []
+    writer = CheckpointWriter(store, clock=now, on_saved=lambda facts: told.append(facts.step))
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, content: write(path, content[:-1] + b"?"))
+    with pytest.raises(OSError, match="reads back differently"):
+        writer.save_now(checkpoint(10))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000005"]
+    assert told == []
+
+
+class FullVolume:
+    """Lets so many bytes be written; then there is no space left."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, room: int) -> None:
+        self.room = room
+        self.write = Path.write_bytes
+        monkeypatch.setattr(Path, "write_bytes", lambda path, content: self.take(path, content))
+
+    def take(self, path: Path, content: bytes) -> int:
+        written = self.write(path, content[: self.room])
+        self.room -= written
+        if written < len(content):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return written
+
+
+def test_a_volume_that_fills_up_in_the_background_is_told_at_the_next_step_and_loses_nothing_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save(checkpoint(5), now=now())
     writer = CheckpointWriter(store, clock=now, on_saved=lambda facts: None)
-    writer.save_soon(checkpoint(1))
-    with pytest.raises(OSError, match="file"):
-        writer.close()
+    FullVolume(monkeypatch, room=50)
+    writer.save_soon(lambda: checkpoint(10))
+    writer._pool.shutdown()
+    with pytest.raises(OSError, match="No space left"):
+        writer.require_sound()
+    newest = store.newest()
+    assert newest is not None
+    assert [path.name for path in tmp_path.iterdir()] == [newest.name] == ["step-00000005"]
+
+
+def test_a_busy_writer_copies_nothing(tmp_path: Path) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def clock() -> dt.datetime:
+        began.set()
+        go_on.wait(60)
+        return now()
+
+    writer = CheckpointWriter(CheckpointStore(tmp_path, keep=1), clock=clock, on_saved=lambda facts: None)
+    assert writer.save_soon(lambda: checkpoint(1))
+    began.wait(60)
+    assert not writer.save_soon(lambda: pytest.fail("copied in vain"))
+    go_on.set()
+    writer.close()

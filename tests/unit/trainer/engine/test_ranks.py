@@ -10,7 +10,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from llmfinetune_trainer.engine.distributed import joined
-from llmfinetune_trainer.engine.loop import evaluate_now, run_steps
+from llmfinetune_trainer.engine.loop import evaluate_once, run_steps
 
 from .tiny import Recorder, make_training, run_config
 
@@ -36,7 +36,7 @@ def _run_one(ranks: Any = None) -> dict[str, Any]:
     recorder = Recorder()
     training = make_training(run_config(epochs=1, batch_size=6), ranks=ranks, recorder=recorder)
     run_steps(training)
-    evaluate_now(training)
+    evaluate_once(training)
     return {
         "losses": recorder.losses,
         "samples": [record.samples for record in recorder.steps],

@@ -60,7 +60,7 @@ def run(
             layout=layout,
             attempt=attempt,
             ranks=Alone(),
-            make_sinks=lambda step: [recorder],
+            make_sinks=lambda history: [recorder],
             stop=StopAtStep(recorder, stop_at),
         )
     )

@@ -6,7 +6,7 @@ import torch
 
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.engine.batches import plan_step
-from llmfinetune_trainer.engine.loop import compute_gradient, evaluate_now, run_steps
+from llmfinetune_trainer.engine.loop import compute_gradient, evaluate_once, run_steps
 from llmfinetune_trainer.errors import RunError
 
 from .tiny import MemorySamples, Recorder, lengths, make_training, run_config
@@ -60,7 +60,7 @@ def test_loss_is_the_mean_over_the_supervised_tokens_of_the_whole_batch() -> Non
     plan = plan_step(training.train, training.config.training, cursor=0, rank=0, world_size=1)
     loss = compute_gradient(training, plan)
     training.validation = training.train  # type: ignore[misc]
-    evaluate_now(training)
+    evaluate_once(training)
     assert training.state.eval_loss == pytest.approx(loss, rel=1e-5)
 
 
@@ -102,6 +102,23 @@ def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_step_and_samp
     assert torch.isfinite(training.state.adapters.master).all()
     plan = plan_step(training.train, training.config.training, cursor=16, rank=0, world_size=1)
     assert ", ".join(map(str, plan.samples)) in caught.value.failure.message
+
+
+def test_a_loss_that_explodes_stops_before_the_step() -> None:
+    training = make_training(run_config())
+    run_one = training.computer.forward_backward
+
+    def blown_up(*arguments: object, **options: object) -> float:
+        factor = 100.0 if training.state.step == 2 else 1.0
+        return factor * run_one(*arguments, **options)  # type: ignore[arg-type]
+
+    training.computer.forward_backward = blown_up  # type: ignore[method-assign, assignment]
+    with pytest.raises(RunError) as caught:
+        run_steps(training)
+    failure = caught.value.failure
+    assert (failure.category, failure.reason, failure.retryable) == ("Diverged", "LossExploded", False)
+    assert "step 3" in failure.message
+    assert training.state.step == 2
 
 
 def test_dropout_depends_on_the_position_and_not_on_what_ran_before() -> None:

@@ -14,7 +14,7 @@ RESULT = TerminationMessage(
     result=Result(attempt="1", adapter="output/adapter", sha256="sha256:" + "0" * 64, steps=5, loss=1.0),
 )
 USER = TerminationMessage(attempt="1", failure=user_error("Bad", "bad").failure)
-DIVERGED = TerminationMessage(attempt="1", failure=diverged("NaN").failure)
+DIVERGED = TerminationMessage(attempt="1", failure=diverged("LossNotFinite", "NaN").failure)
 LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone").failure)
 
 

@@ -9,7 +9,7 @@ import pytest
 from llmfinetune_trainer.config.messages import Report
 from llmfinetune_trainer.engine.history import LossHistory
 from llmfinetune_trainer.report.files import MetricsFile
-from llmfinetune_trainer.report.sink import StepRecord
+from llmfinetune_trainer.report.sink import History, StepRecord
 from llmfinetune_trainer.report.terminal import LogLines, duration, facts_line
 
 pytestmark = [
@@ -30,17 +30,38 @@ def steps(directory: Path) -> list[int]:
 
 
 def test_resumed_steps_are_in_the_file_once(tmp_path: Path) -> None:
-    first = MetricsFile(tmp_path, resumed_step=0)
+    first = MetricsFile(tmp_path)
     for step in (1, 2, 3, 4):
         first.step(record(step))
     first.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "lo')
-    second = MetricsFile(tmp_path, resumed_step=2)
+    second = MetricsFile(tmp_path, history=History(step=2))
     for step in (3, 4, 5):
         second.step(record(step))
     second.close()
     assert steps(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_a_step_whose_line_died_with_its_writer_comes_from_the_checkpoint(tmp_path: Path) -> None:
+    first = MetricsFile(tmp_path)
+    for step in (1, 2):
+        first.step(record(step))
+    first.close()
+    MetricsFile(tmp_path, history=History(step=3, records=[record(2), record(3)])).close()
+    assert steps(tmp_path) == [1, 2, 3]
+    (tmp_path / "metrics.jsonl").unlink()
+    MetricsFile(tmp_path, history=History(step=3, records=[record(2), record(3)])).close()
+    assert steps(tmp_path) == [2, 3]
+
+
+def test_lines_that_two_writers_left_are_told_once_and_in_order(tmp_path: Path) -> None:
+    lines = [{"step": 1, "samples": "a"}, {"step": 2, "evalLoss": 1.0}, {"step": 2, "samples": "b"}]
+    text = "".join(json.dumps(line) + "\n" for line in [*lines, *lines, {"step": 3, "samples": "c"}])
+    (tmp_path / "metrics.jsonl").write_text(text + "[1]\n")
+    MetricsFile(tmp_path, history=History(step=2)).close()
+    told = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert told == [lines[0], lines[2], lines[1]]
 
 
 @pytest.mark.parametrize(
@@ -53,11 +74,16 @@ def test_resumed_steps_are_in_the_file_once(tmp_path: Path) -> None:
     ids=["loss", "perplexity", "both"],
 )
 def test_an_evaluation_is_one_line(metrics: list[str], figures: dict[str, object], tmp_path: Path) -> None:
-    file = MetricsFile(tmp_path, resumed_step=0, metrics=metrics)
-    for eval_loss in (None, 2.5, 2.5):
-        file.report(Report(attempt="1", phase="Evaluating", eval_loss=eval_loss), urgent=True)
+    file = MetricsFile(tmp_path, metrics=metrics)
+    report = Report(attempt="1", phase="Evaluating", step=4)
+    evaluated = {"eval_step": 4, "eval_loss": 2.5}
+    for step, changes in ((4, {}), (4, evaluated), (5, evaluated)):
+        file.report(report.model_copy(update={"step": step, **changes}), urgent=True)
     file.close()
-    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 0, **figures}
+    again = MetricsFile(tmp_path, history=History(step=4))
+    again.report(report.model_copy(update=evaluated), urgent=True)
+    again.close()
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 4, **figures}
 
 
 def test_log_says_every_change_and_progress_now_and_then() -> None:
