@@ -13,7 +13,8 @@ from llmfinetune_trainer.config.run import RuntimeConfig
 from llmfinetune_trainer.data.formats import ChatMessage
 from llmfinetune_trainer.data.templates import alpaca_prompt
 from llmfinetune_trainer.data.tokenizer import chat_renderer, load_tokenizer
-from llmfinetune_trainer.engine.backend import CPUINFO, choose_backend
+from llmfinetune_trainer.engine.backend import choose_backend
+from llmfinetune_trainer.engine.machine import this_machine
 from llmfinetune_trainer.errors import data_error, user_error
 
 Template = Literal["auto", "alpaca", "chat", "plain"]
@@ -76,7 +77,7 @@ class Generator:
         # a chat template writes its own special tokens; tokenising adds those of plain text
         inputs = self._tokenizer(
             list(prompts), padding=True, return_tensors="pt", add_special_tokens=self._template != "chat"
-        )
+        ).to(self._model.device)
         output = self._model.generate(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
@@ -126,8 +127,7 @@ def _load(model_path: Path) -> tuple[Any, Any]:
     """Tokenizer and model from a directory or a GGUF file."""
     if not model_path.exists():
         raise user_error("ModelNotFound", f"no model at {model_path}", hint="name a directory or a GGUF file")
-    cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.exists() else ""
-    dtype = choose_backend(RuntimeConfig(), precision="auto", cpuinfo=cpuinfo).dtype
+    backend = choose_backend(RuntimeConfig(), precision="auto", machine=this_machine())
     if model_path.is_file():
         where: dict[str, Any] = {
             "pretrained_model_name_or_path": model_path.parent,
@@ -140,7 +140,8 @@ def _load(model_path: Path) -> tuple[Any, Any]:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, AutoModelForCausalLM.from_pretrained(**where, dtype=dtype).eval()
+    model = AutoModelForCausalLM.from_pretrained(**where, dtype=backend.dtype)
+    return tokenizer, model.eval().to(backend.device)
 
 
 def load_gguf_tokenizer(path: Path) -> Any:

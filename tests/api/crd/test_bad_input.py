@@ -117,6 +117,10 @@ CASES: dict[str, Bad] = {
         "workers", {"replicas": 2, "minReplicas": 3, "maxReplicas": 2}, "lower minReplicas"
     ),
     "more workers than samples in a batch": Bad("workers__replicas", 65, "raise batchSize or lower replicas"),
+    "no patience with the scheduler": Bad("workers__schedulingTimeout", "9s", "must be from 10s to 24h"),
+    "too much patience with the scheduler": Bad(
+        "workers__schedulingTimeout", "24h1s", "must be from 10s to 24h"
+    ),
     "node selector with a bad key": Bad("workers__nodeSelector", {"a": "b c"}, "spec.workers.nodeSelector.a"),
     "node selector with a bad label": Bad("workers__nodeSelector", {"a b": "c"}, "a key is no label"),
     "unknown effect": Bad(
@@ -143,6 +147,7 @@ CASES: dict[str, Bad] = {
     ),
     "unknown resource": Bad("workers__resources", {"limits": {"gpu": 1}}, "unknown field"),
     # runtime
+    "unknown device": Bad("runtime__device", "gpu", '"auto", "cuda", "xpu", "cpu"'),
     "unknown backend": Bad("runtime__backend", "cuda", '"auto", "ipex", "torch"'),
     "unknown communication": Bad("runtime__communication", "nccl", '"auto", "ccl", "gloo"'),
     "micro-batch of a few tokens": Bad("runtime__microBatchTokens", 63, "spec.runtime.microBatchTokens"),
@@ -179,6 +184,9 @@ CASES: dict[str, Bad] = {
     "deadline in days": Bad("runPolicy__activeDeadline", "1d", "spec.runPolicy.activeDeadline"),
     "deadline zero": Bad("runPolicy__activeDeadline", "0h", "must be more than zero"),
     "empty deadline": Bad("runPolicy__activeDeadline", "", "spec.runPolicy.activeDeadline"),
+    "time to live as a number": Bad("runPolicy__ttlAfterFinished", 3600, "must be of type string"),
+    "time to live in days": Bad("runPolicy__ttlAfterFinished", "1d", "spec.runPolicy.ttlAfterFinished"),
+    "time to live of nothing": Bad("runPolicy__ttlAfterFinished", "0s", "must be more than zero"),
     "suspend as text": Bad("runPolicy__suspend", "true", "must be of type boolean"),
     "bad priority class": Bad("runPolicy__priorityClassName", "High!", "spec.runPolicy.priorityClassName"),
 }

@@ -9,14 +9,13 @@ from llmfinetune_trainer.cli import arguments
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.data.prepared import open_prepared
-from llmfinetune_trainer.engine.backend import CPUINFO, choose_backend, gradient_computer
 from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Alone
+from llmfinetune_trainer.engine.machine import this_machine
+from llmfinetune_trainer.engine.opening import open_model
 from llmfinetune_trainer.errors import data_error
 from llmfinetune_trainer.evaluate import evaluate
 from llmfinetune_trainer.export import WEIGHTS
-from llmfinetune_trainer.model.load import load_base
-from llmfinetune_trainer.model.lora import attach_adapters
 from llmfinetune_trainer.perplexity import perplexity
 
 
@@ -28,22 +27,11 @@ def run(options: argparse.Namespace) -> int:
         raise data_error(
             "NothingHeldOut", "no samples are held out", hint="set spec.dataset.validationSplit above 0"
         )
-    cpuinfo = CPUINFO.read_text(encoding="utf-8") if CPUINFO.exists() else ""
-    backend = choose_backend(config.runtime, precision=config.training.precision, cpuinfo=cpuinfo)
-    model, adapters = attach_adapters(
-        load_base(prepared.model_path, dtype=backend.dtype), config.method.lora, seed=config.training.seed
-    )
-    computer, _ = gradient_computer(
-        backend,
-        model,
-        adapters,
-        lora=config.method.lora,
-        max_length=config.training.max_sequence_length,
-    )
-    budget = token_budget(config.runtime)
-    before = evaluate(prepared.validation, computer, Alone(), budget=budget, check_stop=lambda: None)
-    adapters.load(load_file((options.adapter or layout.adapter) / WEIGHTS))
-    after = evaluate(prepared.validation, computer, Alone(), budget=budget, check_stop=lambda: None)
+    alone, budget = Alone(), token_budget(config.runtime)
+    model = open_model(config, prepared, layout=layout, ranks=alone, machine=this_machine())
+    before = evaluate(prepared.validation, model.computer, alone, budget=budget, check_stop=lambda: None)
+    model.adapters.load(load_file((options.adapter or layout.adapter) / WEIGHTS))
+    after = evaluate(prepared.validation, model.computer, alone, budget=budget, check_stop=lambda: None)
     assert before is not None
     assert after is not None
     _show(before, after, as_json=options.output == "json")

@@ -75,6 +75,27 @@ class DatasetFacts(Message):
     """Key of the prepared data: the data's, the tokenizer's and the settings' digest."""
 
 
+class EstimateFacts(Message):
+    """What a run will need, known before the workers start."""
+
+    memory: Short
+    """Memory of one worker, as a quantity."""
+    memory_limit: Short
+    """What a worker may use."""
+    micro_batch_tokens: Count
+    """Tokens that a worker computes at once, as chosen for this limit."""
+    recompute: bool = False
+    """Whether activations are computed again in the backward pass, because there is no room to keep them."""
+    workers: int = Field(ge=1, le=4096)
+    """Workers that the times are for; twice as many take about half as long."""
+    recommended_workers: int = Field(ge=1, le=4096)
+    """The most workers that each still have a full micro-batch in a step."""
+    seconds_per_step: Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")] | None = None
+    """Measured on a few layers of the model, by the machine that prepared."""
+    total_seconds: Count | None = None
+    """All steps and evaluations."""
+
+
 class CheckpointFacts(Message):
     """The newest checkpoint on the volume."""
 
@@ -157,6 +178,7 @@ class Report(Message):
     tokens_per_second: float | None = None
     history: list[HistoryPoint] = Field(default=[], max_length=MAX_HISTORY)
     dataset: DatasetFacts | None = None
+    estimate: EstimateFacts | None = None
     checkpoint: CheckpointFacts | None = None
     runtime: RuntimeFacts | None = None
     result: Result | None = None
@@ -191,6 +213,7 @@ class TerminationMessage(Message):
 
     attempt: Short
     dataset: DatasetFacts | None = None
+    estimate: EstimateFacts | None = None
     result: Result | None = None
     failure: Failure | None = None
     log_tail: Annotated[str, Field(max_length=MAX_LOG_TAIL)] | None = None

@@ -191,10 +191,15 @@ class CheckpointConfig(Frozen):
 class RuntimeConfig(Frozen):
     """What the computation runs on."""
 
+    device: Literal["auto", "cuda", "xpu", "cpu"] = "auto"
+    """What computes: an accelerator of Nvidia or AMD (cuda) or Intel (xpu), or the processor (cpu). `auto`
+    takes the first that is there; what is asked for and missing is an error."""
     backend: Literal["auto", "ipex", "torch"] = "auto"
-    """Intel extension for PyTorch or plain torch; `auto` takes plain torch."""
+    """Intel extension for PyTorch or plain torch. `auto` takes plain torch where the fused engine computes
+    the model or the extension is not installed, else what a short measurement finds faster."""
     communication: Literal["auto", "ccl", "gloo"] = "auto"
-    """Collective library between workers; `auto` takes oneCCL where its bindings import, else gloo."""
+    """Collective library between workers. `auto` takes the accelerator's own, on processors oneCCL where its
+    bindings import, else gloo."""
     micro_batch_tokens: int | None = Field(default=None, ge=64, le=1_048_576)
     """Most tokens that a worker computes at once; a longer sample is computed by itself. Fewer take less
     memory and, below 1024 or so, more time; the result is the same. null takes 2048."""

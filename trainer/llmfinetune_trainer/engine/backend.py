@@ -1,4 +1,4 @@
-"""What the computation runs on: backend, precision, threads and communication, chosen once and reported.
+"""What the computation runs on: device, backend, precision and communication, chosen once and reported.
 
 Intel's extension and oneCCL's bindings are no longer developed, so both sit behind a feature test.
 """
@@ -6,27 +6,24 @@ Intel's extension and oneCCL's bindings are no longer developed, so both sit beh
 import importlib
 import importlib.util
 import logging
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+import torch.distributed as dist
 from peft import PeftModel
 
 from llmfinetune_trainer.config.messages import RuntimeFacts
 from llmfinetune_trainer.config.run import LoraConfig, RuntimeConfig
-from llmfinetune_trainer.engine import fused
+from llmfinetune_trainer.engine import fused, intel
 from llmfinetune_trainer.engine.distributed import Communication
 from llmfinetune_trainer.engine.gradients import GeneralGradients, GradientComputer
-from llmfinetune_trainer.errors import user_error
+from llmfinetune_trainer.engine.machine import BF16_ISA, Device, Machine
+from llmfinetune_trainer.errors import RunError, user_error
 from llmfinetune_trainer.model.lora import Adapters
 
-IPEX = "intel_extension_for_pytorch"
 CCL = "oneccl_bindings_for_pytorch"
-CPUINFO = Path("/proc/cpuinfo")
-ISA_LEVELS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "asimd")
-"""Flags of the processor, the best for matrix products first (the last two are Arm's)."""
-BF16_ISA = ("amx_bf16", "avx512_bf16", "bf16")
 
+BackendName = Literal["ipex", "torch"]
 Precision = Literal["bf16", "fp32"]
 Engine = Literal["fused", "general"]
 
@@ -36,9 +33,12 @@ log = logging.getLogger(__name__)
 class Backend(NamedTuple):
     """The choice, before the model is loaded."""
 
-    name: Literal["ipex", "torch"]
+    name: BackendName
     precision: Precision
     isa: str
+    device: Device = "cpu"
+    reason: str = ""
+    """Why this one; empty while `auto` is still open (see `engine.trial`)."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -47,42 +47,90 @@ class Backend(NamedTuple):
 
 
 def choose_backend(
-    runtime: RuntimeConfig, *, precision: Literal["auto", "bf16", "fp32"], cpuinfo: str
+    runtime: RuntimeConfig, *, precision: Literal["auto", "bf16", "fp32"], machine: Machine
 ) -> Backend:
-    """Chooses by configuration and processor.
+    """Chooses by configuration and machine.
 
     Args:
         runtime: what the configuration asks for.
-        precision: `auto` takes bf16 where the processor multiplies matrices in it.
-        cpuinfo: contents of `/proc/cpuinfo`.
+        precision: `auto` takes bf16 where the device multiplies matrices in it.
+        machine: what is there.
 
     Raises:
-        RunError: what is asked for is not installed.
+        RunError: what is asked for is not there.
     """
-    isa = best_isa(cpuinfo)
+    device = _device(runtime.device, machine)
     if runtime.backend == "ipex":
-        _require(IPEX, field="runtime.backend: ipex")
-    chosen: Precision = precision if precision != "auto" else "bf16" if isa in BF16_ISA else "fp32"
-    # `auto` is torch: on packed sequences without autocast the extension has nothing left to make faster
-    return Backend(name="ipex" if runtime.backend == "ipex" else "torch", precision=chosen, isa=isa)
+        _require(intel.MODULE, field="runtime.backend: ipex")
+        if device != "cpu":
+            raise _clash(f"runtime.backend: ipex computes on processors, and the device is {device}")
+    return Backend(
+        name="ipex" if runtime.backend == "ipex" else "torch",
+        precision=_precision(precision, device, machine),
+        isa=machine.isa,
+        device=device,
+        reason="" if runtime.backend == "auto" else "asked for",
+    )
 
 
-def choose_communication(runtime: RuntimeConfig) -> Communication:
-    """oneCCL where it is asked for or, under `auto`, where its bindings are installed; else gloo.
+def _device(wanted: Literal["auto", "cuda", "xpu", "cpu"], machine: Machine) -> Device:
+    if wanted == "auto":
+        return next(iter(machine.bf16))
+    if wanted not in machine.bf16:
+        raise user_error(
+            "DeviceNotFound",
+            f"runtime.device: {wanted} is not there: torch {torch.__version__} finds "
+            f"{', '.join(machine.bf16)}",
+            hint="let the workers ask for the device, use an image whose torch supports it, or set the field "
+            "to auto",
+        )
+    return wanted
+
+
+def _precision(wanted: Literal["auto", "bf16", "fp32"], device: Device, machine: Machine) -> Precision:
+    if wanted == "auto":
+        return "bf16" if machine.bf16[device] else "fp32"
+    if wanted == "bf16" and not machine.bf16[device]:
+        raise user_error(
+            "PrecisionNotSupported",
+            f"training.precision: bf16 is asked for, and the {device} of this machine does not multiply "
+            f"matrices in it (its processor has {machine.isa}; {', '.join(BF16_ISA)} would do)",
+            hint="set training.precision to auto or fp32, or choose other nodes by workers.nodeSelector",
+        )
+    return wanted
+
+
+def choose_communication(runtime: RuntimeConfig, *, device: Device = "cpu") -> Communication:
+    """What carries collectives on a device: under `auto` its own library where there is one, on processors
+    oneCCL where its bindings are installed, else gloo.
 
     Raises:
-        RunError: ccl is asked for and its bindings are not installed.
+        RunError: ccl is asked for and cannot be used.
     """
+    if runtime.communication == "gloo":
+        return "gloo"
+    if device == "cuda":
+        if runtime.communication == "ccl":
+            raise _clash("runtime.communication: ccl does not know the device cuda")
+        return "nccl" if dist.is_nccl_available() else "gloo"
     if runtime.communication == "ccl":
         _require(CCL, field="runtime.communication: ccl")
-    if runtime.communication != "gloo" and importlib.util.find_spec(CCL) is not None:
-        importlib.import_module(CCL)  # registers the backend with torch.distributed
-        return "ccl"
-    return "gloo"
+    elif device == "xpu" and dist.is_xccl_available():
+        return "xccl"
+    if importlib.util.find_spec(CCL) is None:
+        return "gloo"
+    importlib.import_module(CCL)  # registers the backend with torch.distributed
+    return "ccl"
 
 
 def gradient_computer(
-    backend: Backend, model: PeftModel, adapters: Adapters, *, lora: LoraConfig, max_length: int
+    backend: Backend,
+    model: PeftModel,
+    adapters: Adapters,
+    *,
+    lora: LoraConfig,
+    max_length: int,
+    recompute: bool = False,
 ) -> tuple[GradientComputer, Engine]:
     """The engine's path for this model, and its name.
 
@@ -92,49 +140,24 @@ def gradient_computer(
         adapters: the adapters' flat state.
         lora: the adapters' configuration.
         max_length: tokens of the longest sample.
+        recompute: whether the fused path computes activations again instead of keeping them.
     """
+    obstacle = fused_obstacle(backend, model.get_base_model().config, lora=lora, max_length=max_length)
+    if obstacle is None:
+        return fused.FusedGradients(model, adapters, recompute=recompute), "fused"
+    log.info("the general engine computes this model: %s", obstacle)
     if backend.name == "ipex":
-        prepack_frozen_layers(model, dtype=backend.dtype)
-        return GeneralGradients(model, adapters), "general"
-    obstacle = fused.supports(model.get_base_model().config, lora, max_length=max_length)
-    if obstacle is not None:
-        log.info("the general engine computes this model: %s", obstacle)
-        return GeneralGradients(model, adapters), "general"
-    return fused.FusedGradients(model, adapters), "fused"
+        intel.prepack_frozen_layers(model, dtype=backend.dtype)
+    return GeneralGradients(model, adapters), "general"
 
 
-def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
-    """Puts the decoder's frozen linear layers into the layout that Intel's extension multiplies fastest.
-
-    Adapters change every step and the output layer's weight is read by the loss, so both stay as they are.
-    """
-    ipex = importlib.import_module(IPEX)
-    decoder = model.get_base_model().base_model
-    for parent in list(decoder.modules()):
-        for name, layer in list(parent.named_children()):
-            if type(layer) is torch.nn.Linear and not layer.weight.requires_grad:
-                setattr(parent, name, _prepacked(ipex, layer, dtype))
-
-
-def _prepacked(ipex: Any, layer: torch.nn.Linear, dtype: torch.dtype) -> torch.nn.Module:
-    """One layer, prepacked in training mode: outside of it the extension cuts the gradient off."""
-    holder = torch.nn.Sequential(layer).train()
-    # the extension insists on an optimizer; folding normalisations would trace the module into another one
-    unused = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.0)
-    prepacked, _ = ipex.optimize(
-        holder,
-        optimizer=unused,
-        dtype=dtype,
-        inplace=True,
-        conv_bn_folding=False,
-        linear_bn_folding=False,
-        weights_prepack=True,
-        auto_kernel_selection=True,
-        split_master_weight_for_bf16=False,
-        fuse_update_step=False,
-    )
-    module: torch.nn.Module = prepacked[0]
-    return module
+def fused_obstacle(backend: Backend, model_config: Any, *, lora: LoraConfig, max_length: int) -> str | None:
+    """Why the fused engine cannot compute a model; `None` where it can."""
+    if backend.name == "ipex":
+        return "Intel's extension is asked for"
+    if backend.device != "cpu":
+        return f"the device is {backend.device}"
+    return fused.supports(model_config, lora, max_length=max_length)
 
 
 def runtime_facts(
@@ -143,20 +166,15 @@ def runtime_facts(
     """What really runs, for the status."""
     return RuntimeFacts(
         backend=backend.name,
+        backend_reason=backend.reason,
         communication=communication,
+        device=backend.device,
         precision=backend.precision,
         isa=backend.isa,
         threads=torch.get_num_threads(),
         engine=engine,
         world_size=world_size,
     )
-
-
-def best_isa(cpuinfo: str) -> str:
-    """The best instruction set for matrix products in `/proc/cpuinfo`; `generic` where none is known."""
-    lines = [line for line in cpuinfo.splitlines() if line.startswith(("flags", "Features"))]
-    flags = set(lines[0].partition(":")[2].split()) if lines else set()
-    return next((level for level in ISA_LEVELS if level in flags), "generic")
 
 
 def _require(module: str, *, field: str) -> None:
@@ -166,3 +184,7 @@ def _require(module: str, *, field: str) -> None:
             f"{field} needs the Python package {module}, which is not installed",
             hint="use an image that carries it, or set the field to auto",
         )
+
+
+def _clash(message: str) -> RunError:
+    return user_error("SettingsClash", message, hint="set one of the two fields to auto")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from llmfinetune_trainer.errors import network_error
 
-Communication = Literal["ccl", "gloo", "none"]
+Communication = Literal["ccl", "gloo", "nccl", "xccl", "none"]
 TIMEOUT = dt.timedelta(minutes=15)
 """How long a rank waits for the slowest one, loading a large model from a slow volume included."""
 
@@ -100,11 +100,19 @@ def joined(communication: Communication) -> Iterator[Ranks]:
         yield Alone()
         return
     with _losing_peers():
-        dist.init_process_group(communication, timeout=TIMEOUT)
+        dist.init_process_group(_backends(communication), timeout=TIMEOUT)
     try:
         yield ProcessGroup(communication)
     finally:
         dist.destroy_process_group()
+
+
+def _backends(communication: Communication) -> str:
+    """In torch's words. Numbers that the ranks agree on lie in main memory, which an accelerator's library
+    cannot reach."""
+    devices = {"nccl": "cuda", "xccl": "xpu"}
+    device = devices.get(communication)
+    return communication if device is None else f"cpu:gloo,{device}:{communication}"
 
 
 @contextmanager

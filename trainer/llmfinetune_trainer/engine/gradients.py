@@ -34,6 +34,7 @@ class GeneralGradients:
         self._decoder = causal.base_model
         self._head: Head = head_of(causal)
         self._adapters = adapters
+        self._device = adapters.master.device
         self._dropouts = [module for name, module in model.named_modules() if ".lora_dropout." in name]
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
@@ -52,6 +53,7 @@ class GeneralGradients:
         return float(self._loss(batch))
 
     def _loss(self, batch: MicroBatch) -> Tensor:
+        batch = placed(batch, self._device)
         return cross_entropy_sum(self.hidden(batch)[batch.rows], self._head, batch.targets)
 
     def hidden(self, batch: MicroBatch) -> Tensor:
@@ -70,3 +72,9 @@ class GeneralGradients:
             module.train(seed is not None)
         if seed is not None and self._dropouts:
             torch.manual_seed(seed)
+
+
+def placed(batch: MicroBatch, device: torch.device) -> MicroBatch:
+    """The micro-batch on the device that computes: the one place where anything moves there."""
+    tensors = {name: value.to(device) for name, value in batch._asdict().items() if isinstance(value, Tensor)}
+    return batch._replace(**tensors)

@@ -76,7 +76,7 @@ def _chunk(
 def _softmax_loss(logits: Tensor, targets: Tensor, *, wants_gradient: bool) -> tuple[Tensor, Tensor | None]:
     """Loss of a chunk and its gradient with respect to the logits, statistics in 32 bits."""
     scores = logits.float()
-    rows = torch.arange(len(targets))
+    rows = torch.arange(len(targets), device=targets.device)
     log_norm = scores.logsumexp(dim=-1)
     loss = (log_norm - scores[rows, targets]).sum()
     if not wants_gradient:

@@ -77,7 +77,7 @@ def _group(
     queries, keys, values = (_documents(part, count, length) for part in (query, key, value))
     if (repeat := queries.shape[1] // keys.shape[1]) > 1:
         keys, values = keys.repeat_interleave(repeat, dim=1), values.repeat_interleave(repeat, dim=1)
-    mask = _window_mask(length, window) if window is not None and window < length else None
+    mask = _window_mask(length, window, query.device) if window is not None and window < length else None
     if softcap is None:
         mixed = functional.scaled_dot_product_attention(
             queries, keys, values, attn_mask=mask, is_causal=mask is None, scale=scaling
@@ -92,8 +92,8 @@ def _documents(part: Tensor, count: int, length: int) -> Tensor:
     return part.view(part.shape[1], count, length, part.shape[3]).transpose(0, 1)
 
 
-def _window_mask(length: int, window: int | None) -> Tensor:
-    positions = torch.arange(length)
+def _window_mask(length: int, window: int | None, device: torch.device) -> Tensor:
+    positions = torch.arange(length, device=device)
     distance = positions[:, None] - positions[None, :]
     return (distance >= 0) & (distance < (window or length))
 
@@ -105,6 +105,6 @@ def _softcapped(
     length, size = query.shape[-2:]
     scores = query @ key.transpose(-1, -2) * (size**-0.5 if scaling is None else scaling)
     scores = softcap * torch.tanh(scores.float() / softcap)
-    allowed = _window_mask(length, None) if mask is None else mask
+    allowed = _window_mask(length, None, query.device) if mask is None else mask
     weights = scores.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
     return weights.to(value.dtype) @ value

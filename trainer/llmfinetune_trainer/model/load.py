@@ -14,12 +14,13 @@ from llmfinetune_trainer.errors import user_error
 from llmfinetune_trainer.model import attention
 
 
-def load_base(path: Path, *, dtype: torch.dtype) -> PreTrainedModel:
+def load_base(path: Path, *, dtype: torch.dtype, device: str = "cpu") -> PreTrainedModel:
     """Loads a causal language model for training, and freezes it.
 
     Args:
         path: directory with `config.json` and safetensors weights.
         dtype: type of the weights and of the computation.
+        device: where the weights go, in torch's words.
 
     Raises:
         RunError: the architecture does not let its attention be replaced.
@@ -31,7 +32,7 @@ def load_base(path: Path, *, dtype: torch.dtype) -> PreTrainedModel:
     )
     require_packed_attention(model)
     # Only the adapters learn, and the dropout of a frozen base would be noise that no result depends on.
-    return model.requires_grad_(False).eval()
+    return model.requires_grad_(False).eval().to(device)
 
 
 def require_packed_attention(model: PreTrainedModel) -> None:

@@ -32,8 +32,9 @@ class Adapters:
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
         self.parameters = dict(sorted(parameters.items()))
         sizes = [parameter.numel() for parameter in self.parameters.values()]
-        self.master = torch.zeros(sum(sizes))
-        self.bucket = torch.zeros(sum(sizes) + 1)
+        device = next(iter(self.parameters.values())).device
+        self.master = torch.zeros(sum(sizes), device=device)
+        self.bucket = torch.zeros(sum(sizes) + 1, device=device)
         self._masters = self._views(self.master, sizes)
         self._gradients = self._views(self.gradient, sizes)
 

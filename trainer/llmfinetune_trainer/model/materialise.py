@@ -73,6 +73,16 @@ def skeleton_directory(model: ModelFiles, scratch: Path) -> Path:
     return scratch
 
 
+def tokenizer_directory(model: ModelFiles, scratch: Path) -> Path:
+    """A directory with the model's tokenizer; a GGUF file's is written into `scratch`."""
+    if model.path.is_dir():
+        return model.path
+    from transformers import AutoTokenizer  # takes seconds, and only preparation needs it
+
+    AutoTokenizer.from_pretrained(str(model.path.parent), gguf_file=model.path.name).save_pretrained(scratch)
+    return scratch
+
+
 def _check_directory(path: Path) -> None:
     _check_configuration(path)
     names = sorted(entry.name for entry in path.iterdir())

@@ -1,0 +1,72 @@
+"""Opens the model of a run: what computes is chosen, the frozen base loaded, the adapters attached."""
+
+from typing import Any, NamedTuple
+
+import torch
+from peft import PeftModel
+
+from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.config.messages import RuntimeFacts
+from llmfinetune_trainer.config.run import RunConfig
+from llmfinetune_trainer.data.prepared import Prepared
+from llmfinetune_trainer.engine import trial
+from llmfinetune_trainer.engine.backend import (
+    Backend,
+    choose_backend,
+    fused_obstacle,
+    gradient_computer,
+    runtime_facts,
+)
+from llmfinetune_trainer.engine.distributed import Ranks
+from llmfinetune_trainer.engine.gradients import GradientComputer
+from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.model.load import load_base
+from llmfinetune_trainer.model.lora import Adapters, attach_adapters
+
+
+class OpenModel(NamedTuple):
+    """A model that is ready to compute."""
+
+    peft: PeftModel
+    adapters: Adapters
+    computer: GradientComputer
+    facts: RuntimeFacts
+
+
+def open_model(
+    config: RunConfig, prepared: Prepared, *, layout: Layout, ranks: Ranks, machine: Machine
+) -> OpenModel:
+    """Opens the model, alike on every rank: the first one decides what the configuration leaves open.
+
+    Raises:
+        RunError: what is asked for is not there, or the architecture cannot be trained.
+    """
+    own = choose_backend(config.runtime, precision=config.training.precision, machine=machine)
+    backend = ranks.from_first(lambda: own)
+    torch.manual_seed(config.training.seed)
+    base = load_base(prepared.model_path, dtype=backend.dtype, device=backend.device)
+    settled = ranks.from_first(
+        lambda: _settled(config, backend, prepared, model=base.config, layout=layout, machine=machine)
+    )
+    lora, max_length = config.method.lora, config.training.max_sequence_length
+    peft, adapters = attach_adapters(base, lora, seed=config.training.seed)
+    computer, engine = gradient_computer(settled, peft, adapters, lora=lora, max_length=max_length)
+    facts = runtime_facts(
+        settled, communication=ranks.communication, world_size=ranks.world_size, engine=engine
+    )
+    return OpenModel(peft, adapters, computer, facts)
+
+
+def _settled(
+    config: RunConfig, backend: Backend, prepared: Prepared, *, model: Any, layout: Layout, machine: Machine
+) -> Backend:
+    """The backend, measured where the configuration leaves it open."""
+    obstacle = fused_obstacle(
+        backend, model, lora=config.method.lora, max_length=config.training.max_sequence_length
+    )
+    return trial.settled(
+        backend,
+        obstacle=obstacle,
+        path=trial.verdict_path(layout, backend, model_path=prepared.model_path, machine=machine),
+        measure=lambda: trial.measure_apart(prepared.model_path, precision=backend.precision),
+    )
