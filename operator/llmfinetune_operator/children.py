@@ -53,8 +53,10 @@ def desired_prepare_job(view: View) -> dict[str, Any]:
     )
 
 
-def desired_training_job(view: View, *, attempt: int, access_modes: Sequence[str]) -> dict[str, Any]:
-    """The training job of one attempt."""
+def desired_training_job(
+    view: View, *, attempt: int, replicas: int, access_modes: Sequence[str]
+) -> dict[str, Any]:
+    """The training job of one attempt, with as many workers as there is room for."""
     shared = volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim)
     workers = view.spec.workers
     return view.backend.workers_object(
@@ -62,7 +64,7 @@ def desired_training_job(view: View, *, attempt: int, access_modes: Sequence[str
             pod=_pod(view, image=_training_image(view)),
             volumes=[*shared, volumes.shared_memory()],
             attempt=attempt,
-            replicas=workers.replicas,
+            replicas=replicas,
             min_replicas=workers.min_replicas,
             max_replicas=workers.scale_limit,
             suspend=view.suspended,

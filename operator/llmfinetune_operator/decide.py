@@ -27,6 +27,7 @@ from llmfinetune_operator.policies.preparation import (
 )
 from llmfinetune_operator.policies.prepare import PrepareStep, prepare_step
 from llmfinetune_operator.policies.refusals import refusal
+from llmfinetune_operator.policies.room import Room, room
 from llmfinetune_operator.policies.storage import Storage, storage
 from llmfinetune_operator.policies.training import TrainingStep, training_step
 from llmfinetune_operator.policies.trouble import Trouble
@@ -67,6 +68,7 @@ class _Findings:
     prepare_job: dict[str, Any]
     """The prepare Job as it should be."""
     training: TrainingStep
+    room: Room
     trouble: Trouble | None
 
 
@@ -79,6 +81,7 @@ def _towards_the_end(view: View) -> Decision:
             preparation=found.preparation,
             attempt=found.training.attempt,
             losses=found.training.losses,
+            room=found.room,
             trouble=found.trouble,
             result=found.training.result,
         ),
@@ -104,6 +107,7 @@ def _judge(view: View) -> _Findings:
         prepare=prepare_step(view, prepared, prepare_job, usable=volume.usable),
         prepare_job=prepare_job,
         training=training,
+        room=room(view),
         trouble=None if training.result else _trouble(view, volume, prepared, training),
     )
 
@@ -131,7 +135,11 @@ def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:
         objects.append(found.prepare_job)
     if found.training.apply:
         modes = found.storage.access_modes
-        objects.append(desired_training_job(view, attempt=found.training.attempt, access_modes=modes))
+        objects.append(
+            desired_training_job(
+                view, attempt=found.training.attempt, replicas=found.room.asked, access_modes=modes
+            )
+        )
     return objects
 
 
@@ -175,6 +183,7 @@ def _earliest(view: View, found: _Findings, status_due: datetime | None) -> date
         status_due,
         deadline(view),
         found.training.wake_at,
+        found.room.wake_at,
         found.trouble.wake_at if found.trouble else None,
         next_look(view.observed.pods, view),
     ]

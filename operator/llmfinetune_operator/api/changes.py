@@ -14,6 +14,7 @@ CHANGES: dict[str, ChangeClass] = {
     "checkpoint": "restart",
     "workers": "restart",
     "workers.replicas": "live",
+    "workers.schedulingTimeout": "live",
     "runtime": "restart",
     "storage.size": "immutable",
     "storage.storageClassName": "immutable",

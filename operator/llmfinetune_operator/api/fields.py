@@ -17,6 +17,9 @@ DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?
 LABEL_VALUE = r"^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$"
 LABEL_KEY = r"^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
 
+WAIT_LEAST, WAIT_MOST = timedelta(seconds=10), timedelta(hours=24)
+_WAIT_RULE = "duration(self) >= duration('10s') && duration(self) <= duration('24h')"
+_WAIT = "must be from 10s to 24h, such as 2m"
 _FORMS = "use hf://owner/name, pvc://claim/path, https://…#sha256=<64 hex digits> or configMap://name/key"
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
@@ -101,6 +104,20 @@ Duration = Annotated[
     AfterValidator(_positive),
 ]
 """Hours, minutes and seconds: `12h`, `1h30m`, `90s`."""
+
+
+def _waitable(value: str) -> str:
+    if not WAIT_LEAST <= parse_duration(value) <= WAIT_MOST:
+        raise ValueError(_WAIT)
+    return value
+
+
+Wait = Annotated[
+    Duration,
+    AfterValidator(_waitable),
+    Field(json_schema_extra=rules((_WAIT_RULE, _WAIT))),
+]
+"""How long to wait for something: a duration from 10s to 24h."""
 
 _BAD_LABEL = "a key is no label: take one that `kubectl get nodes --show-labels` shows"
 

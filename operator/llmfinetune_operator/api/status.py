@@ -103,6 +103,21 @@ class WorkerPod(Message):
     """Whether it ended before its work was done, and was counted as such."""
 
 
+class RoomStatus(Message):
+    """What is known of the cluster's room for workers, while it has not got enough."""
+
+    limit: Workers | None = None
+    """Workers that training goes on with, as there is no room for more."""
+    waiting_since: Timestamp | None = None
+    """Since when workers that the training job asks for have had no node."""
+    retry_time: Timestamp | None = None
+    """When all the workers that are wanted are asked for again."""
+    retries: Times = 0
+    """How many times that was in vain; every further wait is longer."""
+    message: Long | None = None
+    """What the scheduler said of the workers that found no room."""
+
+
 class WorkersStatus(Message):
     """The workers."""
 
@@ -121,7 +136,8 @@ class WorkersStatus(Message):
     rescales: Times = 0
     """How many times the number of workers changed while training ran."""
     last_rescale_reason: Annotated[str, Field(max_length=64)] | None = None
-    """Why the number changed last."""
+    """Why the number changed last: Scaled, InsufficientResources or ResourcesAvailable."""
+    room: RoomStatus | None = None
     pods: list[WorkerPod] = Field(default=[], max_length=MAX_WORKER_PODS)
     """The workers' pods."""
 

@@ -12,6 +12,7 @@ from llmfinetune_operator.api.status import (
     Metrics,
     Output,
     Progress,
+    RoomStatus,
     WorkersStatus,
 )
 from llmfinetune_operator.api.storage import StorageSpec
@@ -31,6 +32,7 @@ __all__ = [
     "Output",
     "Progress",
     "Resources",
+    "RoomStatus",
     "RunPolicy",
     "RuntimeSpec",
     "StorageSpec",

@@ -1,12 +1,21 @@
 """The workers: how many, how large, and on which nodes."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmfinetune_operator.api.fields import LABEL_KEY, LABEL_VALUE, Cpu, Memory, NodeSelector
-from llmfinetune_operator.drift import quantity
+from llmfinetune_operator.api.fields import (
+    LABEL_KEY,
+    LABEL_VALUE,
+    Cpu,
+    Memory,
+    NodeSelector,
+    Wait,
+    parse_duration,
+)
 from llmfinetune_trainer.config.base import Frozen
+from llmfinetune_trainer.config.quantity import quantity
 from llmfinetune_trainer.config.run import rules
 
 MAX_WORKERS = 999
@@ -95,6 +104,9 @@ class WorkersSpec(Frozen):
     """Training goes on while at least this many workers are there."""
     max_replicas: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     """The most workers that replicas may ask for; without it, 999."""
+    scheduling_timeout: Wait = "2m"
+    """How long workers may wait for a node before training goes on without them, if minReplicas are there. It
+    grows back by itself."""
     resources: Resources = Resources()
     node_selector: NodeSelector = Field(default={})
     """Labels that a node must have for workers to run on it."""
@@ -105,6 +117,11 @@ class WorkersSpec(Frozen):
     def scale_limit(self) -> int:
         """The most workers that `replicas` may ever ask for."""
         return self.max_replicas or MAX_WORKERS
+
+    @property
+    def scheduling_timeout_span(self) -> timedelta:
+        """The time that workers may wait for a node."""
+        return parse_duration(self.scheduling_timeout)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

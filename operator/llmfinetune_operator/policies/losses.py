@@ -13,6 +13,7 @@ from llmfinetune_operator.api.status import WorkerPod
 from llmfinetune_operator.backends.base import JobState
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.room import room
 from llmfinetune_operator.policies.termination import FIRST_RETRYABLE_EXIT_CODE, is_preemption
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import names
@@ -48,7 +49,7 @@ def losses(view: View) -> Losses:
         return before.without_pods()
     if view.backend.state(job) is not JobState.ACTIVE:
         return before
-    expected = {names.worker_pod(view.owner.name, index) for index in range(view.replicas)}
+    expected = {names.worker_pod(view.owner.name, index) for index in range(room(view).asked)}
     live = {pods.name(pod): pod for pod in view.worker_pods if pods.name(pod) in expected}
     remembered = {pod.name: pod for pod in before.pods if pod.name in expected}
     seen = [_see(remembered.get(name), live.get(name), name) for name in sorted({*live, *remembered})]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.events_about import about
 from llmfinetune_operator.policies.trouble import Trouble, failure
 
 _SECRET = re.compile(r'secret "(?P<name>[^"]+)" not found')
@@ -20,18 +21,11 @@ def mount_trouble(pod: Object, events: Iterable[Object]) -> Trouble | None:
     """What the latest event about the pod's volumes says, None where the pod has started."""
     if pods.phase(pod) != "Pending":
         return None
-    messages = [
-        str(event.get("message", "")) for event in _about(pod, events) if event.get("reason") in _REASONS
-    ]
+    messages = about(pod, events, reasons=_REASONS)
     known = [found for message in reversed(messages) if (found := _known(pod, message))]
     if known:
         return Trouble(failure=known[0])
     return Trouble(failure=_unknown(pod, messages[-1])) if messages else None
-
-
-def _about(pod: Object, events: Iterable[Object]) -> list[Object]:
-    found = [e for e in events if e.get("involvedObject", {}).get("uid") == pods.uid(pod)]
-    return sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
 
 
 def _known(pod: Object, message: str) -> FailureStatus | None:

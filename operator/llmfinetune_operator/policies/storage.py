@@ -1,9 +1,9 @@
 """Whether the fine-tune's claim has a volume, and what to do where it has none."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmfinetune_operator.observed import Object
+from llmfinetune_operator.policies.events_about import about
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
 
@@ -83,7 +83,7 @@ def _lost(view: View, modes: tuple[str, ...]) -> Storage:
 
 
 def _waiting(view: View, claim: Object, modes: tuple[str, ...]) -> Storage:
-    told = [str(e.get("message", "")) for e in _about(claim, view.observed.events)]
+    told = about(claim, view.observed.events, reasons={"ProvisioningFailed"})
     if not told:
         return _new(modes)
     class_missing = "storageclass" in told[-1] and "not found" in told[-1]
@@ -102,16 +102,6 @@ def _waiting(view: View, claim: Object, modes: tuple[str, ...]) -> Storage:
         )
     )
     return _troubled(trouble, modes, usable=True)
-
-
-def _about(claim: Object, events: Iterable[Object]) -> list[Object]:
-    uid = claim["metadata"].get("uid")
-    found = [
-        event
-        for event in events
-        if event.get("involvedObject", {}).get("uid") == uid and event.get("reason") == "ProvisioningFailed"
-    ]
-    return sorted(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
 
 
 def _troubled(trouble: Trouble, modes: tuple[str, ...], *, usable: bool) -> Storage:

@@ -13,9 +13,10 @@ from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
 from llmfinetune_operator.policies.losses import Losses, losses
-from llmfinetune_operator.policies.pod_troubles import pod_trouble
 from llmfinetune_operator.policies.restart import needs_restart
 from llmfinetune_operator.policies.retries import given_up, may_retry, retry_at
+from llmfinetune_operator.policies.room import room
+from llmfinetune_operator.policies.shortage import worker_trouble
 from llmfinetune_operator.policies.termination import explain
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
@@ -67,7 +68,7 @@ def _without_job(view: View, step: TrainingStep, *, prepared: bool) -> TrainingS
 
 
 def _active(view: View, step: TrainingStep) -> TrainingStep:
-    trouble = None if view.suspended else pod_trouble(view.worker_pods, view)
+    trouble = None if view.suspended else worker_trouble(view, room(view))
     limit = view.spec.run_policy.max_restarts
     if step.losses.failures > limit:
         last = trouble.failure if trouble else view.previous.failure or _unexplained(view)

@@ -35,7 +35,7 @@ def _start_time(view: View) -> str | None:
 
 
 def _workers(view: View, facts: Facts, now_in: FineTunePhase) -> WorkersStatus:
-    count, reason = rescales(view)
+    count, reason = rescales(view, facts.room)
     ready = sum(pods.is_ready(pod) for pod in view.worker_pods)
     return WorkersStatus(
         desired=view.replicas,
@@ -46,6 +46,7 @@ def _workers(view: View, facts: Facts, now_in: FineTunePhase) -> WorkersStatus:
         last_restart_time=facts.losses.last_restart_time,
         rescales=count,
         last_rescale_reason=reason,
+        room=None if now_in in TERMINAL else facts.room.status,
         pods=list(facts.losses.pods),
     )
 
@@ -57,7 +58,7 @@ def _failure(view: View, facts: Facts) -> FailureStatus | None:
     known = view.previous.failure
     if facts.succeeded or known is None or known.exit_code is None:
         return None
-    is_well = sum(pods.is_ready(pod) for pod in view.worker_pods) >= view.replicas
+    is_well = sum(pods.is_ready(pod) for pod in view.worker_pods) >= facts.room.asked
     return None if is_well or view.suspended else known
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from llmfinetune_operator.api.v1alpha1 import Condition, ConditionStatus, FineTunePhase
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.preparation import Preparation
+from llmfinetune_operator.policies.shortage import scheduled
 from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.status.facts import Facts
@@ -46,6 +47,7 @@ def conditions(view: View, facts: Facts, phase: FineTunePhase) -> list[Condition
         *_summary(facts, phase),
         Judgement("StorageReady", facts.storage.ready, facts.storage.reason, facts.storage.message),
         _prepared(facts),
+        *_scheduled(view, facts),
         _training(view, facts, phase),
         Judgement("Succeeded", facts.succeeded, *_reason(facts, phase)),
     ]
@@ -75,6 +77,11 @@ def _prepared(facts: Facts) -> Judgement:
     if facts.trouble is not None and not done:
         reason, message = facts.trouble.failure.reason, facts.trouble.failure.message
     return Judgement("Prepared", done, reason, message)
+
+
+def _scheduled(view: View, facts: Facts) -> Sequence[Judgement]:
+    found = scheduled(view, facts.room, facts.storage.access_modes)
+    return () if found is None else (Judgement("WorkersScheduled", *found),)
 
 
 def _training(view: View, facts: Facts, phase: FineTunePhase) -> Judgement:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmfinetune_operator.api.v1alpha1 import LLMFineTuneStatus
+from llmfinetune_operator.api.v1alpha1 import LLMFineTuneStatus, WorkersStatus
 from llmfinetune_operator.decision import EventToPost
 from llmfinetune_operator.status.phase import TERMINAL
 
@@ -31,11 +31,18 @@ def _workers(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[Ev
     if before.workers is None or after.workers is None:
         return
     if after.workers.rescales > before.workers.rescales:
-        message = f"Workers: {before.workers.desired} to {after.workers.desired}"
+        message = f"Workers: {_aimed_at(before.workers)} to {_aimed_at(after.workers)}"
+        message += f" ({after.workers.last_rescale_reason})"
         yield EventToPost(type="Normal", reason="Rescaled", message=message)
     if after.workers.restarts > before.workers.restarts:
         message = f"Workers were lost and start again (restart {after.workers.restarts})"
         yield EventToPost(type="Warning", reason="WorkersRestarted", message=message)
+
+
+def _aimed_at(workers: WorkersStatus) -> int:
+    """Workers that training goes on with."""
+    has_room_for = workers.room.limit if workers.room else None
+    return workers.desired if has_room_for is None else has_room_for
 
 
 def _failure(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[EventToPost]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llmfinetune_operator.policies.losses import Losses
 from llmfinetune_operator.policies.preparation import Preparation
+from llmfinetune_operator.policies.room import Room
 from llmfinetune_operator.policies.storage import Storage
 from llmfinetune_operator.policies.trouble import Trouble
 from llmfinetune_trainer.config.messages import Result
@@ -18,6 +19,7 @@ class Facts:
     preparation: Preparation
     attempt: int
     losses: Losses
+    room: Room
     trouble: Trouble | None = None
     """What keeps the fine-tune from going on, or ended it."""
     result: Result | None = None

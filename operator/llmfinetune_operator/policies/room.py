@@ -1,0 +1,148 @@
+"""How many workers the cluster has room for. Where it is fewer than wanted, training goes on with those, and
+the others are asked for again after waits that double.
+
+Pods that wait for a node disturb nobody: a rendezvous starts with the workers that are there, and forms anew
+only when one more really joins. So asking again is just a larger number in the training job.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from llmfinetune_operator.api.v1alpha1 import RoomStatus
+from llmfinetune_operator.backends.base import JobState
+from llmfinetune_operator.observed import Object
+from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.pods_refused import refused_pods
+from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
+from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.resources import names
+from llmfinetune_operator.times import format_time, parse_time
+from llmfinetune_trainer.config.redaction import redact
+
+_NOTHING = RoomStatus()
+REASON_SHRUNK = "InsufficientResources"
+REASON_GROWN = "ResourcesAvailable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """The number of workers, and what is remembered of the search for room."""
+
+    asked: int
+    """Workers that the training job asks for now."""
+    placed: int = 0
+    """How many of them have a node."""
+    known: RoomStatus = _NOTHING
+    is_short: bool = False
+    """Whether fewer than `workers.minReplicas` have had a node for longer than they may wait."""
+    reason: str | None = None
+    """Why the number of workers changes in this cycle, None where it does not."""
+    wake_at: datetime | None = None
+
+    @property
+    def status(self) -> RoomStatus | None:
+        """What the status says of it, None where there is room for all."""
+        return None if self.known == _NOTHING else self.known
+
+
+def room(view: View) -> Room:
+    """Judges where the workers' pods are."""
+    known, now = _remembered(view), view.now
+    job = view.training_job
+    if view.suspended:
+        return Room(asked=view.replicas)
+    retry_at = parse_time(known.retry_time)
+    is_held = known.limit is not None and retry_at is not None and now < retry_at
+    asked = known.limit if is_held and known.limit is not None else view.replicas
+    if job is None or view.is_outdated or view.backend.state(job) is not JobState.ACTIVE:
+        return Room(asked=asked, known=known.model_copy(update={"waiting_since": None}))
+    found = Room(
+        asked=asked, placed=_num_placed(view, asked), known=known, wake_at=retry_at if is_held else None
+    )
+    return _all_placed(view, found) if found.placed == asked else _waiting(view, found)
+
+
+def _all_placed(view: View, found: Room) -> Room:
+    """Every worker that is asked for has a node; if that is all that are wanted, nothing is remembered."""
+    if found.asked < view.replicas:
+        return replace(found, known=found.known.model_copy(update={"waiting_since": None}))
+    reason = REASON_GROWN if found.known.limit is not None else None
+    return replace(found, known=_NOTHING, reason=reason)
+
+
+def _waiting(view: View, found: Room) -> Room:
+    since = found.known.waiting_since or format_time(view.now)
+    due = (parse_time(since) or view.now) + view.spec.workers.scheduling_timeout_span
+    if view.now < due:
+        known = found.known.model_copy(update={"waiting_since": since})
+        return replace(found, known=known, wake_at=min(due, found.wake_at or due))
+    if found.placed < view.spec.workers.min_replicas:
+        return replace(found, known=found.known.model_copy(update={"waiting_since": since}), is_short=True)
+    return _limited(view, found)
+
+
+def _limited(view: View, found: Room) -> Room:
+    """It has lasted: go on with those that have a node, and say when the others are tried again."""
+    before = found.known.limit or view.replicas
+    grown = found.known.limit is not None and found.placed > before
+    retries = 0 if grown else found.known.retries
+    retry_at = view.now + _delay(view, retries)
+    known = RoomStatus(
+        limit=found.placed,
+        retry_time=format_time(retry_at),
+        retries=retries + 1,
+        message=shorten(redact(what_holds_workers(view, found.asked)), MAX_TEXT),
+    )
+    reason = REASON_GROWN if grown else REASON_SHRUNK if found.placed < before else None
+    return Room(
+        asked=found.placed,
+        placed=found.placed,
+        known=known,
+        reason=reason,
+        wake_at=parse_time(known.retry_time),
+    )
+
+
+def _delay(view: View, retries: int) -> timedelta:
+    seconds = view.settings.room_retry_seconds * 2.0 ** min(retries, 30)
+    return timedelta(seconds=min(seconds, view.settings.room_retry_max_seconds))
+
+
+def _remembered(view: View) -> RoomStatus:
+    """What was found before, as long as as many workers are wanted as then."""
+    known = view.previous.workers
+    if known is None or known.room is None or known.desired != view.replicas:
+        return _NOTHING
+    return known.room
+
+
+def _num_placed(view: View, asked: int) -> int:
+    return sum(is_placed(pod) for pod in _expected(view, asked))
+
+
+def what_holds_workers(view: View, asked: int) -> str:
+    """What the scheduler says of the first worker without a node, or why its pod is not made."""
+    waiting = [pod for pod in _expected(view, asked) if not is_placed(pod)]
+    said = [pods.pod_condition(pod, "PodScheduled") or {} for pod in waiting]
+    messages = [str(condition["message"]) for condition in said if condition.get("message")]
+    if messages:
+        return messages[0]
+    refused = refused_pods(view.training_job, view.observed.events)
+    return refused or (
+        "the scheduler has not looked at them yet" if waiting else "their pods are not made yet"
+    )
+
+
+def _expected(view: View, asked: int) -> list[Object]:
+    names_of = {names.worker_pod(view.owner.name, index): index for index in range(asked)}
+    found = [pod for pod in view.worker_pods if pods.name(pod) in names_of]
+    return sorted(found, key=lambda pod: names_of[pods.name(pod)])
+
+
+def is_placed(pod: Object) -> bool:
+    """Whether the pod has a node."""
+    scheduled = pods.pod_condition(pod, "PodScheduled")
+    has_node = bool(pod.get("spec", {}).get("nodeName"))
+    return (
+        has_node or pods.phase(pod) != "Pending" or (scheduled is not None and scheduled["status"] == "True")
+    )
