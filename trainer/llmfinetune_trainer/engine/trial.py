@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.config.base import Message
 from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.config.messages import Short
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine import intel
 from llmfinetune_trainer.engine.backend import Backend, BackendName
@@ -46,7 +47,7 @@ class Verdict(Message):
     """An answer, as it is kept on the volume."""
 
     name: BackendName
-    reason: str
+    reason: Short
 
 
 def settled(backend: Backend, *, obstacle: str | None, path: Path, measure: Callable[[], Seconds]) -> Backend:
@@ -96,10 +97,10 @@ def measure_apart(model_path: Path, *, precision: str) -> Seconds:
 def measure(model_path: Path, *, dtype: torch.dtype, clock: Callable[[], float]) -> Seconds:
     """Seconds of one micro-batch with plain torch and with Intel's extension, which replaces operators of
     this process."""
-    model, adapters = attach_adapters(
-        _few_layers(model_path, dtype), LoraConfig(target_modules=["all-linear"]), seed=0
-    )
-    computer, batch = GeneralGradients(model, adapters), _batch()
+    base = _few_layers(model_path, dtype)
+    model, adapters = attach_adapters(base, LoraConfig(target_modules=["all-linear"]), seed=0)
+    computer = GeneralGradients(model, adapters)
+    batch = _batch(min(TOKENS, getattr(base.config, "max_position_embeddings", TOKENS)))
     plain = _fastest(computer, batch, clock)
     intel.prepack_frozen_layers(model, dtype=dtype)
     return {"torch": plain, "ipex": _fastest(computer, batch, clock)}
@@ -124,9 +125,7 @@ def _measured(path: Path, measure: Callable[[], Seconds]) -> Verdict:
 def _verdict(seconds: Seconds) -> Verdict:
     figures = ", ".join(f"{name} {value:.3f} s" for name, value in sorted(seconds.items()))
     name = min(seconds, key=lambda each: seconds[each])
-    return Verdict(
-        name=name, reason=f"measured: {figures} for {DOCUMENTS * TOKENS} tokens of {LAYERS} layers"
-    )
+    return Verdict(name=name, reason=f"measured: {figures} for one micro-batch of {LAYERS} layers")
 
 
 def _few_layers(model_path: Path, dtype: torch.dtype) -> Any:
@@ -141,15 +140,15 @@ def _few_layers(model_path: Path, dtype: torch.dtype) -> Any:
     return model.requires_grad_(False).eval()
 
 
-def _batch() -> MicroBatch:
-    total = DOCUMENTS * TOKENS
+def _batch(length: int) -> MicroBatch:
+    total = DOCUMENTS * length
     ids = torch.arange(total) % VOCABULARY
     rows = torch.arange(0, total - 1, 2)
     return MicroBatch(
         samples=tuple(range(DOCUMENTS)),
         input_ids=ids.unsqueeze(0),
-        position_ids=torch.arange(TOKENS).repeat(DOCUMENTS).unsqueeze(0),
-        document_groups=((DOCUMENTS, TOKENS),),
+        position_ids=torch.arange(length).repeat(DOCUMENTS).unsqueeze(0),
+        document_groups=((DOCUMENTS, length),),
         rows=rows,
         targets=ids[rows + 1],
     )
