@@ -62,6 +62,7 @@ class Gatherer:
         self._training_api = training_api
         self._progress_ca = progress_ca
         self._clock = clock
+        self._watching_since = clock()
         self._warnings = Warnings(reader, clock=clock)
 
     async def observe(self, key: Key, fine_tune: Object, memory: Memory) -> Observed:
@@ -81,6 +82,7 @@ class Gatherer:
             training_api_available=self._training_api.available,
             apply_errors=memory.errors,
             progress_ca=bundle(self._progress_ca, _known_ca(children, key), now=self._clock()),
+            watching_since=self._watching_since,
             last_status_write=memory.last_status_write,
         )
 
@@ -125,7 +127,7 @@ class Gatherer:
         memory.waiting = uids
         if not uids:
             memory.warnings, memory.warnings_due = (), None
-        elif memory.warnings_due is not None and now >= memory.warnings_due:
+        elif memory.are_warnings_due(now):
             memory.warnings = await self._warnings.about(key.namespace, uids)
             memory.warnings_interval = min(2 * memory.warnings_interval, WARNINGS_MOST_SECONDS)
             memory.warnings_due = now + timedelta(seconds=memory.warnings_interval)

@@ -1,18 +1,25 @@
-"""What the shell remembers of one fine-tune between reconciles; all of it can be lost at a restart."""
+"""What the shell remembers of one fine-tune between reconciles; all of it can be lost at a restart.
+
+Waits are remembered so that a clock that is set back ends them, instead of making them longer.
+"""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from llmfinetune_operator.observed import ChildRef, Object
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """An object that the API server did not take; the same is offered again only after `until`."""
+    """An object that the API server did not take; the same is offered again only after a while."""
 
     desired: Object
     message: str
-    until: datetime
+    at: datetime
+
+    def still_holds(self, desired: Object, now: datetime, span: timedelta) -> bool:
+        """Say whether it is too early to offer the object again."""
+        return self.desired == desired and timedelta() <= now - self.at < span
 
 
 @dataclass
@@ -29,6 +36,12 @@ class Memory:
     warnings: tuple[Object, ...] = ()
     warnings_due: datetime | None = None
     warnings_interval: float = 0.0
+
+    def are_warnings_due(self, now: datetime) -> bool:
+        """Say whether the warnings are to be read."""
+        if self.warnings_due is None:
+            return False
+        return not timedelta() < self.warnings_due - now <= timedelta(seconds=self.warnings_interval)
 
     @property
     def errors(self) -> dict[ChildRef, str]:

@@ -150,7 +150,8 @@ class Reconciler:
         """Apply one object, unless the same one was refused a moment ago, and say whether it is there."""
         ref, now = ref_of(obj), self._clock()
         known = memory.refused.get(ref)
-        if known is not None and known.desired == obj and now < known.until:
+        span = timedelta(seconds=self._settings.refused_retry_seconds * 0.9)
+        if known is not None and known.still_holds(obj, now, span):
             return False
         try:
             applied = await (self._cluster.apply_new(obj) if is_new else self._cluster.apply(obj))
@@ -159,8 +160,7 @@ class Reconciler:
                 raise
             if isinstance(error, NotFoundError) and ref.kind == names.TRAINING_KIND:
                 self._training_api.available = False
-            until = now + timedelta(seconds=self._settings.refused_retry_seconds * 0.9)
-            memory.refused[ref] = Refusal(desired=obj, message=error.reason, until=until)
+            memory.refused[ref] = Refusal(desired=obj, message=error.reason, at=now)
             logger.warning("the API server refused an object", extra={"object": ref, "reason": error.reason})
             return False
         memory.refused.pop(ref, None)

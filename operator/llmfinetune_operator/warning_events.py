@@ -56,8 +56,8 @@ class Warnings:
         return tuple(warning for uid in sorted(uids) for warning in answer.by_uid.get(uid, ()))
 
     def _forget_old(self) -> None:
-        oldest = self._clock() - SHARED
-        old = [name for name, each in self._answers.items() if each.read_at and each.read_at < oldest]
+        now, answers = self._clock(), self._answers.items()
+        old = [name for name, each in answers if each.read_at and abs(now - each.read_at) > SHARED]
         for name in old:
             del self._answers[name]
 

@@ -222,6 +222,21 @@ async def test_a_refused_object_is_offered_again_only_after_a_while_and_then_hea
     assert world.seen[-1].apply_errors == {}
 
 
+async def test_a_clock_that_is_set_back_holds_no_refused_object_and_no_question_back() -> None:
+    world = World(wants(config_map()))
+    world.store.put(pod(phase="Pending"))
+    world.cluster.errors["ConfigMap"] = RefusedError("quota", what="", status=403)
+    await world.reconcile(KEY)
+    world.now -= timedelta(days=1)
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap"] * 2
+    assert world.cluster.reads == ["warnings in ml"]
+    world.cluster.warning_events = [{"involvedObject": {"uid": "p1"}, "reason": "FailedMount"}]
+    world.now -= timedelta(days=1)
+    await world.reconcile(KEY)
+    assert world.seen[-1].events
+
+
 async def test_a_refused_object_that_changed_is_offered_at_once() -> None:
     wanted = [config_map(a="1")]
     world = World(lambda observed: Decision(apply=(wanted[0],), status={}))
