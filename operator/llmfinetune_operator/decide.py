@@ -16,6 +16,7 @@ from llmfinetune_operator.children import (
 )
 from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.observed import ChildRef, Object, Observed
+from llmfinetune_operator.policies.attempts import TrainingStep
 from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
 from llmfinetune_operator.policies.ownership import name_trouble
 from llmfinetune_operator.policies.pod_troubles import next_look
@@ -29,8 +30,9 @@ from llmfinetune_operator.policies.prepare import PrepareStep, prepare_step
 from llmfinetune_operator.policies.refusals import refusal
 from llmfinetune_operator.policies.room import Room, room
 from llmfinetune_operator.policies.storage import Storage, storage
-from llmfinetune_operator.policies.training import TrainingStep, training_step
+from llmfinetune_operator.policies.training import training_step
 from llmfinetune_operator.policies.trouble import Trouble
+from llmfinetune_operator.policies.ttl import expired_children, expires_at, has_expired
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.status.build import build_status, status_json
@@ -80,7 +82,8 @@ def _towards_the_end(view: View) -> Decision:
             storage=found.storage,
             preparation=found.preparation,
             attempt=found.training.attempt,
-            losses=found.training.losses,
+            counts=found.training.counts,
+            remedy=found.training.remedy,
             room=found.room,
             trouble=found.trouble,
             result=found.training.result,
@@ -157,11 +160,19 @@ def _after_the_end(view: View) -> Decision:
     changed."""
     status = _stored(view.observed)
     status["observedGeneration"] = view.generation
+    expired = has_expired(view)
+    leaves = expired and not view.spec.storage.retain
     return Decision(
-        apply=tuple(desired_claim(view)) if view.claim is not None else (),
-        delete=tuple(_still_working(view)),
+        apply=() if view.claim is None or leaves else tuple(desired_claim(view)),
+        delete=tuple(_expired(view) if expired else _still_working(view)),
         status=status,
+        wake_at=None if expired else expires_at(view),
     )
+
+
+def _expired(view: View) -> list[Deletion]:
+    live = ((ref, view.child(ref)) for ref in expired_children(view))
+    return [_deletion(ref, child) for ref, child in live if child is not None]
 
 
 def _still_working(view: View) -> list[Deletion]:

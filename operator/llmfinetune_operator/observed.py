@@ -60,5 +60,7 @@ class Observed:
     name)."""
     progress_ca: str = ""
     """PEM of the certificate authority that signs the progress endpoint's certificate."""
+    watching_since: datetime | None = None
+    """Since when this operator process has been there for reports to reach it."""
     last_status_write: datetime | None = None
     """When this operator process last wrote the status, None where it has not."""

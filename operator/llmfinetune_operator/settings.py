@@ -49,6 +49,10 @@ class Settings(BaseModel):
     """Wait before the first retry of failed workers; every further one waits twice as long."""
     retry_delay_max_seconds: float = Field(default=300.0, gt=0)
     """Longest wait before a retry."""
+    stall_steps: float = Field(default=20.0, ge=2.0, le=10_000.0)
+    """Workers have stalled when no step ended for as long as this many steps took before."""
+    stall_seconds: float = Field(default=900.0, ge=60.0, le=86_400.0)
+    """Workers have not stalled before this long without a step, however short steps are."""
     refused_retry_seconds: float = Field(default=15.0, gt=0)
     """When what the API server refused, or could not serve, is tried again."""
 

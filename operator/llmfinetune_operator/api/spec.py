@@ -62,7 +62,11 @@ class RunPolicy(Frozen):
     max_restarts: int = Field(default=10, ge=0, le=1000)
     """How many times training starts again after failures that may pass; changes of the spec do not count."""
     active_deadline: Duration | None = None
-    """Longest time from the start to the end, such as 12h or 1h30m; without it there is no limit."""
+    """Longest time that the fine-tune may be active, such as 12h or 1h30m: all attempts together, times of
+    suspension left out. Without it there is no limit."""
+    ttl_after_finished: Duration | None = None
+    """How long after its end jobs, pods and configuration stay, such as 24h; then they are removed, and so is
+    the volume unless storage.retain is true. Results stay in the status. Without it everything stays."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods; without it, the cluster's default."""
 
@@ -70,6 +74,11 @@ class RunPolicy(Frozen):
     def active_deadline_span(self) -> timedelta | None:
         """The deadline as a time span."""
         return parse_duration(self.active_deadline) if self.active_deadline else None
+
+    @property
+    def ttl_span(self) -> timedelta | None:
+        """The time to live after the end as a time span."""
+        return parse_duration(self.ttl_after_finished) if self.ttl_after_finished else None
 
 
 class LLMFineTuneSpec(Frozen):

@@ -8,6 +8,7 @@ from llmfinetune_trainer.config.base import Message
 from llmfinetune_trainer.config.messages import (
     MAX_HISTORY,
     MAX_LOG_TAIL,
+    Category,
     CheckpointFacts,
     DatasetFacts,
     Digest,
@@ -20,6 +21,7 @@ from llmfinetune_trainer.config.messages import (
 
 MAX_CONDITIONS = 16
 MAX_WORKER_PODS = 999
+MAX_REMEDIES = 2
 
 FineTunePhase = Literal[
     "Pending", "Preparing", "Training", "Evaluating", "Exporting", "Succeeded", "Failed", "Suspended"
@@ -31,6 +33,7 @@ Timestamp = Annotated[str, Field(max_length=32, json_schema_extra={"format": "da
 """RFC 3339, in UTC."""
 Generation = Annotated[int, Field(ge=0, le=2**53)]
 Workers = Annotated[int, Field(ge=0, le=4096)]
+Tokens = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Times = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -64,6 +67,8 @@ class Progress(Message):
     """Passes over the data done."""
     eta_seconds: Annotated[int, Field(ge=0, le=10**9)] | None = None
     """Seconds until the end, as of the latest report."""
+    time: Timestamp | None = None
+    """When the step was first reported."""
 
 
 class Metrics(Message):
@@ -133,6 +138,14 @@ class WorkersStatus(Message):
     """How many of the restarts came from a failure of the workers; these count against maxRestarts."""
     last_restart_time: Timestamp | None = None
     """When workers were lost last."""
+    last_restart_reason: Annotated[str, Field(max_length=64)] | None = None
+    """What of: a category of failure, Deleted where a pod went without a word, or NoProgress."""
+    failures_in_a_row: Times = 0
+    """Failures since there was a new checkpoint; each doubles the wait before the next try."""
+    checkpoint_at_failure: Step | None = None
+    """Step of the newest checkpoint when workers failed last."""
+    next_start_time: Timestamp | None = None
+    """When workers that failed start again, while they wait for it."""
     rescales: Times = 0
     """How many times the number of workers changed while training ran."""
     last_rescale_reason: Annotated[str, Field(max_length=64)] | None = None
@@ -140,6 +153,21 @@ class WorkersStatus(Message):
     room: RoomStatus | None = None
     pods: list[WorkerPod] = Field(default=[], max_length=MAX_WORKER_PODS)
     """The workers' pods."""
+
+
+class Remedy(Message):
+    """Something that was changed by itself after a failure. The results stay the same."""
+
+    category: Category
+    """The failure that it is meant to prevent."""
+    attempt: Times
+    """First attempt that runs with it."""
+    time: Timestamp
+    """When it was decided."""
+    micro_batch_tokens_before: Tokens
+    """Most tokens that a worker computed at once before."""
+    micro_batch_tokens: Tokens
+    """Most tokens that a worker computes at once since."""
 
 
 class Output(Message):
@@ -183,6 +211,11 @@ class LLMFineTuneStatus(Message):
     """When work on the fine-tune began."""
     completion_time: Timestamp | None = None
     """When it succeeded or failed for good."""
+    active_seconds: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    """How long it has been active: all attempts together, times of suspension left out. It is counted on when
+    something else changes, too."""
+    active_time: Timestamp | None = None
+    """As of when activeSeconds is counted; absent while the fine-tune is suspended or has ended."""
     progress: Progress | None = None
     metrics: Metrics | None = None
     history: list[LossPoint] = Field(default=[], max_length=MAX_HISTORY)
@@ -193,3 +226,5 @@ class LLMFineTuneStatus(Message):
     runtime: RuntimeFacts | None = None
     output: Output | None = None
     failure: FailureStatus | None = None
+    remedies: list[Remedy] = Field(default=[], max_length=MAX_REMEDIES)
+    """What was changed by itself after failures, oldest first."""

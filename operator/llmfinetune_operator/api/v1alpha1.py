@@ -12,6 +12,7 @@ from llmfinetune_operator.api.status import (
     Metrics,
     Output,
     Progress,
+    Remedy,
     RoomStatus,
     WorkersStatus,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Metrics",
     "Output",
     "Progress",
+    "Remedy",
     "Resources",
     "RoomStatus",
     "RunPolicy",

@@ -5,10 +5,11 @@ The job alone proves nothing: a Worker-only elastic job succeeds as soon as any 
 
 from datetime import datetime, timedelta
 
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.termination import parse_message
-from llmfinetune_operator.policies.trouble import Trouble, failure
+from llmfinetune_operator.policies.trouble import failure
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import names
 from llmfinetune_trainer.config.messages import Result
@@ -31,14 +32,12 @@ def result_due(view: View, job: Object) -> datetime:
     return ended_at + timedelta(seconds=view.settings.result_grace_seconds)
 
 
-def missing_result() -> Trouble:
-    """The trouble of a job that succeeded and told no result."""
-    return Trouble(
-        failure=failure(
-            "Internal",
-            "ResultMissing",
-            "the training job succeeded, but told no result",
-            hint="the workers run again from the last checkpoint to tell it; if it stays, read their logs",
-            retryable=True,
-        )
+def missing_result() -> FailureStatus:
+    """What went wrong with a job that succeeded and told no result."""
+    return failure(
+        "Internal",
+        "ResultMissing",
+        "the training job succeeded, but told no result",
+        hint="the workers run again from the last checkpoint to tell it; if it stays, read their logs",
+        retryable=True,
     )

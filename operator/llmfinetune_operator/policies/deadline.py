@@ -1,32 +1,38 @@
-"""`runPolicy.activeDeadline`: the longest time from the start to the end, by our clock, across restarts."""
+"""`runPolicy.activeDeadline`: the longest active time, across restarts and without suspension."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from llmfinetune_operator.policies.activity import activity, counted_next
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
-from llmfinetune_operator.times import parse_time
 
 
 def deadline(view: View) -> datetime | None:
-    """When the fine-tune must have ended, None where nothing limits it or it has not begun."""
-    span = view.spec.run_policy.active_deadline_span
-    start = parse_time(view.previous.start_time)
-    return start + span if span and start else None
+    """When the deadline is to be judged again, None where nothing limits the fine-tune or it pauses."""
+    left, counted = _left(view), counted_next(view)
+    if left is None or counted is None:
+        return None
+    return min(view.now + left, counted) if left > timedelta() else view.now
 
 
 def deadline_trouble(view: View) -> Trouble | None:
-    """The failure of a fine-tune that took too long. Times of suspension count."""
-    ends_at = deadline(view)
-    if ends_at is None or view.now < ends_at:
+    """The failure of a fine-tune that took too long."""
+    left = _left(view)
+    if left is None or left > timedelta():
         return None
     limit = view.spec.run_policy.active_deadline
     return Trouble(
         failure=failure(
             "Deadline",
             "DeadlineExceeded",
-            f"the fine-tune has not ended within runPolicy.activeDeadline ({limit})",
+            f"the fine-tune was active for longer than runPolicy.activeDeadline ({limit})",
             hint="apply it anew with a longer activeDeadline, more workers or fewer steps",
             retryable=False,
         ),
         final=True,
     )
+
+
+def _left(view: View) -> timedelta | None:
+    span = view.spec.run_policy.active_deadline_span
+    return None if span is None else span - timedelta(seconds=activity(view).seconds)

@@ -1,100 +1,114 @@
-"""Counts workers that were lost and replaced while the job went on.
+"""Finds workers that were lost and replaced while the job went on.
 
 The training operator replaces pods by itself and keeps no count. The status therefore remembers which pod
 every worker had: another pod under the same name, or one that ended early, is a loss. Losses close together
 are one restart, because the workers that lose a peer often go down with it.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from llmfinetune_operator.api.status import WorkerPod
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.backends.base import JobState
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
-from llmfinetune_operator.policies.room import room
-from llmfinetune_operator.policies.termination import FIRST_RETRYABLE_EXIT_CODE, is_preemption
+from llmfinetune_operator.policies.categories import CATEGORIES, is_free
+from llmfinetune_operator.policies.counts import Counts
+from llmfinetune_operator.policies.termination import FIRST_RETRYABLE_EXIT_CODE, explain
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import names
-from llmfinetune_operator.times import format_time, parse_time
+from llmfinetune_operator.times import parse_time
 
 SAME_INCIDENT = timedelta(seconds=30)
+AFTERMATH = timedelta(minutes=3)
+"""How long after a worker was preempted others may still find out that they lost it."""
+DELETED = "Deleted"
+"""Reason of a restart whose pod is gone, and nobody knows why."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Losses:
-    """The counts, with what this cycle adds."""
+class Losses(NamedTuple):
+    """The counts, and the failure that this cycle added to them."""
 
-    restarts: int = 0
-    failures: int = 0
-    last_restart_time: str | None = None
-    pods: tuple[WorkerPod, ...] = ()
-
-    def after_failure(self, now: datetime) -> "Losses":
-        """The counts once the whole job is tried again after a failure; its pods are forgotten."""
-        time = format_time(now)
-        return Losses(restarts=self.restarts + 1, failures=self.failures + 1, last_restart_time=time)
-
-    def without_pods(self) -> "Losses":
-        """The counts, when pods go because they were told to."""
-        return replace(self, pods=())
+    counts: Counts
+    failure: FailureStatus | None = None
 
 
-def losses(view: View) -> Losses:
-    """Compares the live pods with the remembered ones."""
-    before = _remembered(view)
+def losses(view: View, *, asked: int) -> Losses:
+    """Compares the live pods with the remembered ones. `asked` is how many workers the job has."""
+    before = Counts.of(view)
     job = view.training_job
     if job is None or view.suspended or view.is_outdated:
-        return before.without_pods()
+        return Losses(before.without_pods())
     if view.backend.state(job) is not JobState.ACTIVE:
-        return before
-    expected = {names.worker_pod(view.owner.name, index) for index in range(room(view).asked)}
+        return Losses(before)
+    expected = {names.worker_pod(view.owner.name, index) for index in range(asked)}
     live = {pods.name(pod): pod for pod in view.worker_pods if pods.name(pod) in expected}
     remembered = {pod.name: pod for pod in before.pods if pod.name in expected}
     seen = [_see(remembered.get(name), live.get(name), name) for name in sorted({*live, *remembered})]
-    return _counted(before, seen, view.now)
+    counts = replace(before, pods=tuple(each.pod for each in seen))
+    lost = [each for each in seen if each.newly_lost]
+    return _counted(view, counts, lost, is_whole=_others_are_there(view, live, lost, asked=asked))
 
 
 class _Seen(NamedTuple):
     pod: WorkerPod
     newly_lost: bool
-    failed: bool
+    ending: FailureStatus | None = None
+    """How it ended, where that can still be seen."""
 
 
 def _see(known: WorkerPod | None, live: Object | None, name: str) -> _Seen:
     """What became of one worker: it is as it was, it ended, or another pod has its name."""
     if live is None:
         assert known is not None, "a name comes from the live pods or from the remembered ones"
-        return _Seen(known.model_copy(update={"lost": True}), newly_lost=not known.lost, failed=False)
+        return _Seen(known.model_copy(update={"lost": True}), newly_lost=not known.lost)
     ended = pods.termination(live)
-    lost = ended is not None and ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE
-    failed = ended is not None and lost and not is_preemption(ended)
+    lost = ended is not None and (ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE or bool(ended.disruption))
     replaced = known is not None and known.uid != pods.uid(live) and not known.lost
     counted = known is not None and known.uid == pods.uid(live) and known.lost
     pod = WorkerPod(name=name, uid=pods.uid(live), lost=lost)
-    return _Seen(pod, newly_lost=replaced or (lost and not counted), failed=failed and not counted)
+    newly_lost = replaced or (lost and not counted)
+    return _Seen(pod, newly_lost, explain(ended) if ended is not None and lost and newly_lost else None)
 
 
-def _counted(before: Losses, seen: list[_Seen], now: datetime) -> Losses:
-    last = parse_time(before.last_restart_time)
-    is_new = any(each.newly_lost for each in seen) and (last is None or now - last > SAME_INCIDENT)
-    failed = is_new and any(each.failed for each in seen)
-    return Losses(
-        restarts=before.restarts + is_new,
-        failures=before.failures + failed,
-        last_restart_time=format_time(now) if is_new else before.last_restart_time,
-        pods=tuple(each.pod for each in seen),
-    )
+def _counted(view: View, counts: Counts, lost: Sequence[_Seen], *, is_whole: bool) -> Losses:
+    if not lost or _is_within(SAME_INCIDENT, counts, view.now):
+        return Losses(counts)
+    endings = [each.ending for each in lost]
+    failures = [each for each in endings if each is not None and not _costs_nothing(each)]
+    own = [each for each in failures if each.category != "Network"]
+    if own:
+        return Losses(counts.failed(view, own[0].category), own[0])
+    known = [each.category for each in endings if each is not None and each not in failures]
+    if failures and is_whole and None not in endings and not known and not _is_aftermath(counts, view.now):
+        return Losses(counts.failed(view, failures[0].category), failures[0])
+    return Losses(counts.restarted(view, known[0] if known else DELETED))
 
 
-def _remembered(view: View) -> Losses:
-    known = view.previous.workers
-    if known is None:
-        return Losses()
-    return Losses(
-        restarts=known.restarts,
-        failures=known.failures,
-        last_restart_time=known.last_restart_time,
-        pods=tuple(known.pods),
-    )
+def _costs_nothing(ending: FailureStatus) -> bool:
+    """Whether the cluster took the pod's place away, or never gave it one."""
+    return is_free(ending.category) or ending.category == "Scheduling"
+
+
+def _others_are_there(view: View, live: Mapping[str, Object], lost: Sequence[_Seen], *, asked: int) -> bool:
+    """Whether every worker beside the lost ones has a pod that works, so that none is missed by others."""
+    names_lost = {each.pod.name for each in lost}
+    others = [pod for name, pod in live.items() if name not in names_lost and pods.is_running(pod)]
+    scaled_away = [pod for pod in view.worker_pods if pods.name(pod) not in live]
+    return len(others) + len(names_lost) >= asked and not scaled_away
+
+
+def _is_aftermath(counts: Counts, now: datetime) -> bool:
+    """Whether losing a peer now may still come from a restart that was nobody's failure."""
+    reason = counts.last_restart_reason
+    was_free = reason == DELETED or any(reason == name and is_free(name) for name in CATEGORIES)
+    return was_free and _is_within(AFTERMATH, counts, now)
+
+
+def _is_within(span: timedelta, counts: Counts, now: datetime) -> bool:
+    """Whether the last restart was less than so long ago, or will have been: clocks may be set back."""
+    last = parse_time(counts.last_restart_time)
+    return last is not None and abs(now - last) <= span

@@ -20,8 +20,10 @@ class Termination:
     """The kubelet's word: Error, OOMKilled, ContainerCannotRun …"""
     message: str
     """The termination message, or the end of the log."""
-    disrupted: bool
-    """Whether the pod was evicted, preempted or drained."""
+    disruption: str = ""
+    """Why the cluster ended the pod, in its own word; empty where the container ended by itself."""
+    told: str = ""
+    """What the pod itself says, beside its container."""
 
 
 def of_component(pods: Iterable[Object], component: str) -> tuple[Object, ...]:
@@ -88,6 +90,12 @@ def waiting_since(pod: Object) -> datetime | None:
     return parse_time(pod["metadata"].get("creationTimestamp"))
 
 
+def running_since(pod: Object) -> datetime | None:
+    """Since when the pod's container runs, as far as the kubelet tells; else when the pod was made."""
+    started = [state["running"].get("startedAt") for state in _states(pod) if "running" in state]
+    return parse_time(next(iter(started), None) or pod["metadata"].get("creationTimestamp"))
+
+
 def termination(pod: Object) -> Termination | None:
     """How the pod's container ended, None while it has not."""
     for state in _states(pod):
@@ -102,28 +110,38 @@ def _termination(pod: Object, terminated: Object) -> Termination:
         exit_code=int(terminated.get("exitCode", 0)),
         reason=str(terminated.get("reason", "")),
         message=str(terminated.get("message", "")),
-        disrupted=_is_disrupted(pod),
+        disruption=_disruption(pod),
+        told=_told(pod),
     )
 
 
 def _without_container(pod: Object) -> Termination | None:
     """A pod that was evicted, or whose node is gone, may fail without any container's state."""
-    status = pod.get("status", {})
-    if status.get("phase") != "Failed":
+    if phase(pod) != "Failed":
         return None
     return Termination(
         pod=name(pod),
         exit_code=137,
-        reason=str(status.get("reason", "")),
-        message=str(status.get("message", "")),
-        disrupted=True,
+        reason="",
+        message="",
+        disruption=_disruption(pod) or "Unknown",
+        told=_told(pod),
     )
 
 
-def _is_disrupted(pod: Object) -> bool:
+def _disruption(pod: Object) -> str:
+    """The pod's own reason is more exact than its condition, which leaves it open what the kubelet ended it
+    for."""
+    own = str(pod.get("status", {}).get("reason") or "")
     target = pod_condition(pod, "DisruptionTarget")
-    evicted = pod.get("status", {}).get("reason") == "Evicted"
-    return evicted or (target is not None and target["status"] == "True")
+    disrupted = target is not None and target["status"] == "True"
+    return own or (str(target.get("reason") or "Unknown") if target is not None and disrupted else "")
+
+
+def _told(pod: Object) -> str:
+    status = pod.get("status", {})
+    target = pod_condition(pod, "DisruptionTarget")
+    return str(status.get("message") or (target or {}).get("message") or "")
 
 
 def _states(pod: Object) -> Iterable[dict[str, Any]]:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies.pod_troubles import pod_trouble
+from llmfinetune_operator.policies.remedies import prepare_ran_out
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.times import parse_time
@@ -43,6 +44,8 @@ def preparation_trouble(view: View) -> Trouble | None:
     job = view.prepare_job
     failed = job_condition(job, "Failed") if job else None
     told = pod_trouble(view.prepare_pods, view)
+    if told is not None and told.failure.category == "OutOfMemory":
+        return Trouble(failure=prepare_ran_out(view, told.failure), final=True)
     if failed is None:
         return told
     if told is not None:

@@ -5,17 +5,25 @@ from datetime import datetime, timedelta
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.times import parse_time
 
 
-def may_retry(view: View, failures: int) -> bool:
-    """Whether `runPolicy.maxRestarts` leaves room for another try after this many failures before it."""
-    return failures < view.spec.run_policy.max_restarts
+def retry_at(view: View, failures_before: int) -> datetime:
+    """When to try again after a failure now: waits double with every failure in a row up to the longest
+    one."""
+    delay = view.settings.retry_delay_seconds * 2.0 ** min(failures_before, 30)
+    return view.now + timedelta(seconds=min(delay, view.settings.retry_delay_max_seconds))
 
 
-def retry_at(view: View, failures: int, failed_at: datetime) -> datetime:
-    """When to try again: waits double with every failure up to the longest one."""
-    delay = view.settings.retry_delay_seconds * 2.0 ** min(failures, 30)
-    return failed_at + timedelta(seconds=min(delay, view.settings.retry_delay_max_seconds))
+def waits_until(view: View) -> datetime | None:
+    """Until when the status says that workers wait for another try, None where they do not.
+
+    What is further away than the longest wait was written before the clock was set back, and is over.
+    """
+    workers = view.previous.workers
+    due = parse_time(workers.next_start_time) if workers else None
+    longest = timedelta(seconds=view.settings.retry_delay_max_seconds)
+    return min(due, view.now) if due is not None and due - view.now > longest else due
 
 
 def given_up(last: FailureStatus, max_restarts: int) -> FailureStatus:

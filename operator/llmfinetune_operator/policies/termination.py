@@ -2,27 +2,19 @@
 reason."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
+from llmfinetune_operator.policies.disruptions import disruption
+from llmfinetune_operator.policies.known import Known
 from llmfinetune_operator.policies.pods import Termination
 from llmfinetune_operator.policies.trouble import failure
 from llmfinetune_trainer.config import exit_codes
-from llmfinetune_trainer.config.messages import Category, TerminationMessage
+from llmfinetune_trainer.config.messages import TerminationMessage
 
 FIRST_RETRYABLE_EXIT_CODE = 128
 """From here on a signal or a lost peer ended the container, and the training operator replaces its pod."""
-
-
-class Known(NamedTuple):
-    """What an exit code means."""
-
-    category: Category
-    reason: str
-    message: str
-    hint: str
 
 
 _EXIT_CODES: Mapping[int, Known] = {
@@ -30,13 +22,13 @@ _EXIT_CODES: Mapping[int, Known] = {
         "UserError",
         "InvalidInput",
         "the manifest, the data or the model is at fault",
-        "read the log of the pod",
+        "read status.failure.logTail, or the log of the pod",
     ),
     exit_codes.INTERNAL: Known(
         "Internal",
         "InternalError",
         "the trainer ended with a defect of its own",
-        "report the log of the pod as a defect",
+        "report status.failure as a defect",
     ),
     exit_codes.DIVERGED: Known(
         "Diverged",
@@ -66,12 +58,6 @@ _OUT_OF_MEMORY = Known(
     "the container needed more memory than its limit",
     "raise workers.resources.limits.memory, or lower training.maxSequenceLength or training.batchSize",
 )
-_DISRUPTED = Known(
-    "Preempted",
-    "PodEvicted",
-    "the pod was evicted, or its node went away",
-    "nothing to do: training goes on from its last checkpoint",
-)
 _KILLED = Known(
     "Internal",
     "ContainerKilled",
@@ -79,7 +65,10 @@ _KILLED = Known(
     "read the events of the pod and of its node",
 )
 _UNKNOWN = Known(
-    "Internal", "ContainerFailed", "the container ended with an error", "read the log of the pod"
+    "Internal",
+    "ContainerFailed",
+    "the container ended with an error",
+    "read status.failure.logTail, or the log of the pod",
 )
 _CANNOT_START = Known(
     "Image",
@@ -98,10 +87,11 @@ def parse_message(text: str) -> TerminationMessage | None:
 
 
 def explain(ended: Termination) -> FailureStatus:
-    """Why a container failed, and what to do about it."""
+    """Why a container failed, and what to do about it: in its own words where it had any."""
     message = parse_message(ended.message)
-    if message is not None and message.failure is not None:
-        told = message.failure
+    told = message.failure if message is not None else None
+    was_disrupted = bool(ended.disruption) and (told is None or told.retryable)
+    if told is not None and not was_disrupted:
         return failure(
             told.category,
             told.reason,
@@ -110,35 +100,27 @@ def explain(ended: Termination) -> FailureStatus:
             retryable=told.retryable,
             pod=ended.pod,
             exit_code=ended.exit_code,
+            log_tail=message.log_tail if message is not None else None,
         )
     known = _known(ended)
+    details = f": {ended.told}" if ended.told else ""
     return failure(
         known.category,
         known.reason,
-        f"{known.message} (pod {ended.pod}, exit code {ended.exit_code})",
+        f"{known.message} (pod {ended.pod}, exit code {ended.exit_code}){details}",
         hint=known.hint,
-        retryable=is_retryable(ended),
+        retryable=was_disrupted or ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE,
         pod=ended.pod,
         exit_code=ended.exit_code,
-        log_tail=ended.message if message is None else None,
+        log_tail=ended.message if message is None else message.log_tail,
     )
-
-
-def is_retryable(ended: Termination) -> bool:
-    """Whether another try of the same may succeed, judged by the exit code alone."""
-    return ended.disrupted or ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE
-
-
-def is_preemption(ended: Termination) -> bool:
-    """Whether the container was told to go, rather than failed."""
-    return ended.disrupted or ended.exit_code == exit_codes.PREEMPTED
 
 
 def _known(ended: Termination) -> Known:
     if ended.reason == "OOMKilled":
         return _OUT_OF_MEMORY
-    if ended.disrupted:
-        return _DISRUPTED
+    if ended.disruption:
+        return disruption(ended.disruption, ended.told)
     if ended.reason in {"ContainerCannotRun", "StartError"}:
         return _CANNOT_START
     if ended.exit_code in _EXIT_CODES:

@@ -18,6 +18,8 @@ class Trouble:
     failure: FailureStatus
     final: bool = False
     """Whether the fine-tune fails of it now."""
+    stalled: bool = False
+    """Whether workers run without getting on: a person who waits is to be told so."""
     wake_at: datetime | None = None
     """When it is to be judged again, where only time changes the judgement."""
 

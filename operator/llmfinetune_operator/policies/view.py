@@ -55,8 +55,13 @@ class View:
 
     @cached_property
     def run_config(self) -> RunConfig:
-        """What the trainer is asked to compute."""
-        return run_config(self.owner.name, self.owner.namespace, self.spec)
+        """What the trainer is asked to compute, with the remedies that earlier failures made needed."""
+        config = run_config(self.owner.name, self.owner.namespace, self.spec)
+        remedies = [remedy.micro_batch_tokens for remedy in self.previous.remedies]
+        tokens = [config.runtime.micro_batch_tokens, *remedies]
+        least = min((each for each in tokens if each is not None), default=None)
+        runtime = config.runtime.model_copy(update={"micro_batch_tokens": least})
+        return config.model_copy(update={"runtime": runtime})
 
     @property
     def suspended(self) -> bool:

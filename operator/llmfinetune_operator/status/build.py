@@ -4,6 +4,7 @@ from typing import Any
 
 from llmfinetune_operator.api.v1alpha1 import FailureStatus, FineTunePhase, LLMFineTuneStatus, WorkersStatus
 from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.activity import activity
 from llmfinetune_operator.policies.scaling import rescales
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import labels
@@ -16,7 +17,7 @@ from llmfinetune_operator.times import format_time
 
 def build_status(view: View, facts: Facts) -> LLMFineTuneStatus:
     """The status that these facts and the stored status add up to."""
-    now_in = phase(view, facts)
+    now_in, active = phase(view, facts), activity(view)
     return LLMFineTuneStatus(
         observed_generation=view.generation,
         phase=now_in,
@@ -24,8 +25,11 @@ def build_status(view: View, facts: Facts) -> LLMFineTuneStatus:
         attempt=facts.attempt or None,
         start_time=view.previous.start_time or _start_time(view),
         completion_time=format_time(view.now) if now_in in TERMINAL else None,
+        active_seconds=active.seconds,
+        active_time=None if now_in in TERMINAL else active.counted_at,
         workers=_workers(view, facts, now_in),
         failure=_failure(view, facts),
+        remedies=[*view.previous.remedies, *([facts.remedy] if facts.remedy else [])],
         **reported(view, facts),
     )
 
@@ -35,19 +39,24 @@ def _start_time(view: View) -> str | None:
 
 
 def _workers(view: View, facts: Facts, now_in: FineTunePhase) -> WorkersStatus:
+    counts = facts.counts
     count, reason = rescales(view, facts.room)
     ready = sum(pods.is_ready(pod) for pod in view.worker_pods)
     return WorkersStatus(
         desired=view.replicas,
         ready=0 if now_in in TERMINAL else ready,
         selector=labels.worker_selector(view.owner.name),
-        restarts=facts.losses.restarts,
-        failures=facts.losses.failures,
-        last_restart_time=facts.losses.last_restart_time,
+        restarts=counts.restarts,
+        failures=counts.failures,
+        last_restart_time=counts.last_restart_time,
+        last_restart_reason=counts.last_restart_reason,
+        failures_in_a_row=counts.failures_in_a_row,
+        checkpoint_at_failure=counts.checkpoint_at_failure or None,
+        next_start_time=counts.next_start_time,
         rescales=count,
         last_rescale_reason=reason,
         room=None if now_in in TERMINAL else facts.room.status,
-        pods=list(facts.losses.pods),
+        pods=list(counts.pods),
     )
 
 
@@ -56,7 +65,11 @@ def _failure(view: View, facts: Facts) -> FailureStatus | None:
     if facts.trouble is not None:
         return facts.trouble.failure
     known = view.previous.failure
-    if facts.succeeded or known is None or known.exit_code is None:
+    if facts.succeeded or known is None:
+        return None
+    if facts.counts.next_start_time is not None:
+        return known
+    if known.exit_code is None:
         return None
     is_well = sum(pods.is_ready(pod) for pod in view.worker_pods) >= facts.room.asked
     return None if is_well or view.suspended else known

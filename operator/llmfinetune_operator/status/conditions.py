@@ -57,11 +57,12 @@ def conditions(view: View, facts: Facts, phase: FineTunePhase) -> list[Condition
 
 def _summary(facts: Facts, phase: FineTunePhase) -> Sequence[Judgement]:
     reason, message = _reason(facts, phase)
-    stalled = (reason, message) if facts.failed else ("NotStalled", "")
+    is_stalled = facts.failed or (facts.trouble is not None and facts.trouble.stalled)
+    stalled = (reason, message) if is_stalled else ("NotStalled", "")
     return (
         Judgement("Ready", facts.succeeded, reason, message),
         Judgement("Reconciling", not (facts.succeeded or facts.failed), reason, message),
-        Judgement("Stalled", facts.failed, *stalled),
+        Judgement("Stalled", is_stalled, *stalled),
     )
 
 

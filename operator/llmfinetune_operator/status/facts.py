@@ -3,7 +3,8 @@ report."""
 
 from dataclasses import dataclass
 
-from llmfinetune_operator.policies.losses import Losses
+from llmfinetune_operator.api.v1alpha1 import Remedy
+from llmfinetune_operator.policies.counts import Counts
 from llmfinetune_operator.policies.preparation import Preparation
 from llmfinetune_operator.policies.room import Room
 from llmfinetune_operator.policies.storage import Storage
@@ -18,10 +19,12 @@ class Facts:
     storage: Storage
     preparation: Preparation
     attempt: int
-    losses: Losses
+    counts: Counts
     room: Room
     trouble: Trouble | None = None
     """What keeps the fine-tune from going on, or ended it."""
+    remedy: Remedy | None = None
+    """What the next attempt does otherwise than the one before it."""
     result: Result | None = None
     """The result, once the fine-tune has succeeded."""
 

@@ -9,6 +9,7 @@ from llmfinetune_operator.policies.termination import parse_message
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.status.facts import Facts
 from llmfinetune_operator.status.numbers import decimal, percent, perplexity
+from llmfinetune_operator.times import format_time
 from llmfinetune_trainer.config.messages import DatasetFacts, Report, Result
 
 
@@ -16,7 +17,7 @@ def reported(view: View, facts: Facts) -> dict[str, Any]:
     """The fields of the status that come from trainers."""
     report, known = view.report, view.previous
     return {
-        "progress": _progress(report, known.progress, facts.result),
+        "progress": _progress(view, report, facts.result),
         "metrics": _metrics(view, report, facts.result),
         "history": _history(report) or known.history,
         "dataset": _dataset(view) or known.dataset,
@@ -26,19 +27,27 @@ def reported(view: View, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _progress(report: Report | None, known: Progress | None, result: Result | None) -> Progress | None:
+def _progress(view: View, report: Report | None, result: Result | None) -> Progress | None:
+    known = view.previous.progress
     if result is not None:
         epoch = decimal(report.epoch) if report else known.epoch if known else None
         return Progress(percent=100, step=result.steps, total_steps=result.steps, epoch=epoch, eta_seconds=0)
     if report is None or not report.total_steps:
         return known
+    is_same = known is not None and known.step == report.step
     return Progress(
         percent=percent(report.step, report.total_steps),
         step=report.step,
         total_steps=report.total_steps,
         epoch=decimal(report.epoch),
         eta_seconds=report.eta_seconds,
+        time=known.time if known is not None and is_same and known.time else _received_at(view),
     )
+
+
+def _received_at(view: View) -> str | None:
+    received = view.observed.report
+    return format_time(received.received_at) if received else None
 
 
 def _metrics(view: View, report: Report | None, result: Result | None) -> Metrics | None:

@@ -7,7 +7,7 @@ from tests.unit.operator.decide.world import JOB, World
 
 def test_nothing_is_written_while_nothing_changes_however_much_time_passes() -> None:
     world = World().training()
-    world.told(step=3, total_steps=10, loss=1.9)
+    world.told(step=3, total_steps=10, loss=1.9, phase="Evaluating")
     world.wait(10)
     world.settle()
     for _ in range(5):
@@ -28,7 +28,8 @@ def test_figures_wait_for_the_interval_and_are_not_lost() -> None:
     world.wait(world.settings.status_interval_seconds - 1)
     assert world.reconcile() == 1
     assert world.status["progress"]["step"] == 2
-    assert world.decide().wake_at is None
+    due = world.now - timedelta(seconds=4) + timedelta(seconds=world.settings.stall_seconds)
+    assert world.decide().wake_at == due, "nothing is due but to see whether the next step comes"
 
 
 def test_a_change_of_phase_takes_new_figures_along_at_once() -> None:

@@ -56,6 +56,7 @@ class World:
         self.report: ReceivedReport | None = None
         self.apply_errors: dict[ChildRef, str] = {}
         self.training_api_available = True
+        self.watching_since = START
         self.last_status_write: datetime | None = None
         self.posted: list[str] = []
         self._uids = itertools.count(1)
@@ -73,6 +74,7 @@ class World:
             training_api_available=self.training_api_available,
             apply_errors=dict(self.apply_errors),
             progress_ca="PEM",
+            watching_since=self.watching_since,
             last_status_write=self.last_status_write,
         )
 
@@ -131,6 +133,18 @@ class World:
         """An object is deleted, and what it owns with it."""
         uid = self.children.pop(ref)["metadata"]["uid"]
         self.pods = {name: pod for name, pod in self.pods.items() if pod["owner"] != uid}
+
+    def live_for(self, seconds: float) -> None:
+        """Time passes, and the operator wakes up whenever it asked to."""
+        end = self.now + timedelta(seconds=seconds)
+        while True:
+            self.settle()
+            wake_at = self.decide().wake_at
+            if self.now >= end or wake_at is None or wake_at >= end:
+                break
+            self.now = max(wake_at, self.now + timedelta(seconds=1))
+        self.now = max(self.now, end)
+        self.settle()
 
     def wait(self, seconds: float) -> None:
         """Time passes."""

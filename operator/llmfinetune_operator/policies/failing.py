@@ -1,0 +1,64 @@
+"""What follows from a failure of the workers: the end, another try after a wait, or one with less memory."""
+
+from dataclasses import replace
+from typing import Final
+
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
+from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
+from llmfinetune_operator.policies.categories import is_free
+from llmfinetune_operator.policies.counts import Counts
+from llmfinetune_operator.policies.remedies import exhausted, next_remedy
+from llmfinetune_operator.policies.retries import given_up, retry_at, waits_until
+from llmfinetune_operator.policies.trouble import Trouble
+from llmfinetune_operator.policies.view import View
+
+QUICK_FAILURES: Final = 2
+"""Failures without a new checkpoint between them after which workers are no longer replaced at once."""
+
+
+def job_failed(view: View, step: TrainingStep, failure: FailureStatus) -> TrainingStep:
+    """The whole job failed: it is tried again after a wait, during which its pods can still be looked at."""
+    told = replace(step, trouble=Trouble(failure=failure))
+    if is_free(failure.category):
+        return next_attempt(view, told, step.counts.restarted(view, failure.category))
+    if failure.category == "OutOfMemory":
+        return _with_less_memory(view, told, step.counts.failed(view, failure.category))
+    if not failure.retryable:
+        return _ended(step, failure)
+    counts = step.counts.failed(view, failure.category)
+    if counts.failures > view.spec.run_policy.max_restarts:
+        return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+    due = waits_until(view) or retry_at(view, step.counts.failures_in_a_row)
+    if view.now < due:
+        return replace(told, counts=step.counts.starting_at(due), wake_at=due)
+    return next_attempt(view, told, counts)
+
+
+def worker_failed(view: View, step: TrainingStep, failure: FailureStatus) -> TrainingStep:
+    """A worker failed, and the training operator replaces it at once. `step.counts` have it counted.
+
+    That has no end and no pause of its own, so that a worker that keeps failing is taken out of its hands:
+    the next attempt waits.
+    """
+    told = replace(step, trouble=Trouble(failure=failure))
+    if failure.category == "OutOfMemory":
+        return _with_less_memory(view, told, step.counts)
+    if step.counts.failures > view.spec.run_policy.max_restarts:
+        return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+    if step.counts.failures_in_a_row < QUICK_FAILURES:
+        return replace(told, apply=True)
+    due = retry_at(view, step.counts.failures_in_a_row - 1)
+    return next_attempt(view, told, step.counts.starting_at(due))
+
+
+def _with_less_memory(view: View, step: TrainingStep, counts: Counts) -> TrainingStep:
+    assert step.trouble is not None, "what ran out of memory has been told"
+    failure = step.trouble.failure
+    remedy = next_remedy(view, attempt=step.attempt + 1)
+    if remedy is None or counts.failures > view.spec.run_policy.max_restarts:
+        return _ended(replace(step, counts=counts), exhausted(view, failure))
+    return next_attempt(view, replace(step, remedy=remedy), counts)
+
+
+def _ended(step: TrainingStep, failure: FailureStatus) -> TrainingStep:
+    return replace(step, trouble=Trouble(failure=failure, final=True))

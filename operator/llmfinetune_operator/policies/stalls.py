@@ -1,0 +1,89 @@
+"""Workers that run and do not get on: told first, then started again.
+
+Judged by the step in the trainers' reports alone, and only while they say that they train: preparing,
+evaluating and exporting take as long as they take.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.trouble import Trouble, failure
+from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.resources import names
+from llmfinetune_operator.times import parse_time
+
+NO_PROGRESS = "NoProgress"
+
+
+class Stall(NamedTuple):
+    """Whether workers have stalled, and what to do."""
+
+    trouble: Trouble | None = None
+    restart: bool = False
+    """Whether it has lasted so long that the workers are to start again."""
+    wake_at: datetime | None = None
+
+
+def stall(view: View, *, asked: int) -> Stall:
+    """Judges the time since the last step. `asked` is how many workers the job has."""
+    since = _since(view, asked=asked)
+    if since is None:
+        return Stall()
+    patience = _patience(view)
+    if view.now - since < patience:
+        return Stall(wake_at=since + patience)
+    told = next(
+        (c for c in view.previous.conditions if c.type == "Stalled" and c.reason == NO_PROGRESS), None
+    )
+    told_at = max(parse_time(told.last_transition_time) or view.now, since) if told else view.now
+    restart_at = told_at + patience
+    return Stall(trouble=_trouble(view, patience), restart=view.now >= restart_at, wake_at=restart_at)
+
+
+def _since(view: View, *, asked: int) -> datetime | None:
+    """Since when no step has been seen, None where none is due.
+
+    Reports that could not have reached this process tell nothing, and workers that have just started, or
+    wait for others, have nothing to tell.
+    """
+    report, received = view.report, view.observed.report
+    watching_since = view.observed.watching_since
+    if report is None or received is None or watching_since is None:
+        return None
+    if report.phase != "Training" or not report.total_steps:
+        return None
+    if report.attempt != names.attempt_id(view.owner.uid, view.attempt) or report.result or report.failure:
+        return None
+    working = [pod for pod in view.worker_pods if pods.is_running(pod)]
+    if len(working) < asked:
+        return None
+    known = view.previous.progress
+    same = known is not None and known.step == report.step
+    reached_at = parse_time(known.time) if known is not None and same else received.received_at
+    started = [time for pod in working if (time := pods.running_since(pod))]
+    return max([reached_at or received.received_at, watching_since, *started])
+
+
+def _patience(view: View) -> timedelta:
+    """How long a step may take: many times what one took, and never little."""
+    report = view.report
+    assert report is not None, "without a report nothing is judged"
+    left = max(1, report.total_steps - report.step)
+    step_seconds = (report.eta_seconds or 0) / left
+    return timedelta(seconds=max(view.settings.stall_seconds, view.settings.stall_steps * step_seconds))
+
+
+def _trouble(view: View, patience: timedelta) -> Trouble:
+    step = view.report.step if view.report else 0
+    return Trouble(
+        failure=failure(
+            "Network",
+            NO_PROGRESS,
+            f"no progress since step {step} for {patience.total_seconds():.0f} s, though all workers run",
+            hint="workers start again from the last checkpoint if it lasts; where it comes back, look for "
+            "a worker that cannot reach the others",
+            retryable=True,
+        ),
+        stalled=True,
+    )
