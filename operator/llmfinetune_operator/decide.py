@@ -36,7 +36,7 @@ from llmfinetune_operator.policies.ttl import expired_children, expires_at, has_
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.status.build import build_status, status_json
-from llmfinetune_operator.status.events import events
+from llmfinetune_operator.status.events import events, new_failure
 from llmfinetune_operator.status.facts import Facts
 from llmfinetune_operator.status.invalid import invalid_spec
 from llmfinetune_operator.status.phase import TERMINAL
@@ -96,6 +96,7 @@ def _towards_the_end(view: View) -> Decision:
         delete=() if is_blocked else tuple(_unwanted(view, found)),
         status=written.status,
         events=events(view.previous, status),
+        failure=new_failure(view.previous, status),
         wake_at=_earliest(view, found, written.wake_at),
     )
 

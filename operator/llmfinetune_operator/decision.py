@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.observed import ChildRef, Object
 
 
@@ -36,4 +37,6 @@ class Decision:
     status: dict[str, Any]
     """The complete status; written only where it differs from the stored one."""
     events: tuple[EventToPost, ...] = ()
+    failure: FailureStatus | None = None
+    """The failure that this status tells of for the first time."""
     wake_at: datetime | None = None

@@ -50,6 +50,16 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.failures = Counter(
+            "llmfinetune_failures",
+            "Failures of fine-tunes and of their workers, by category and by whether they are tried again.",
+            ["category", "retryable"],
+            registry=self.registry,
+        )
+
+    def count_failure(self, category: str, *, retryable: bool) -> None:
+        """Count one failure of a fine-tune or of its workers."""
+        self.failures.labels(category, str(retryable).lower()).inc()
 
     def count_request(self, verb: str, code: str) -> None:
         """Count one request to the API server."""

@@ -120,6 +120,7 @@ class Operator:
             progress_ca=authority.pem,
             clock=utc_now,
             instance=self._instance,
+            count_failure=self._metrics.count_failure,
         )
         return Workers(
             queue=queue,

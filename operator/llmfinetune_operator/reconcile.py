@@ -54,6 +54,13 @@ class Cluster(Reader, Protocol):
         """Create an event."""
 
 
+class CountFailure(Protocol):
+    """Counts failures for Prometheus."""
+
+    def __call__(self, category: str, *, retryable: bool) -> None:
+        """Count one."""
+
+
 class Reconciler:
     """Reconciles one fine-tune a call; calls for different keys may run side by side."""
 
@@ -69,6 +76,7 @@ class Reconciler:
         progress_ca: str,
         clock: Callable[[], datetime],
         instance: str,
+        count_failure: CountFailure,
     ) -> None:
         self._decide = decide
         self._store = store
@@ -78,6 +86,7 @@ class Reconciler:
         self._settings = settings
         self._clock = clock
         self._instance = instance
+        self._count_failure = count_failure
         self._memories: dict[Key, Memory] = {}
         self._gatherer = Gatherer(
             store=store,
@@ -180,6 +189,8 @@ class Reconciler:
             raise
         memory.has_written |= bool(self._store.put(written))
         memory.last_status_write = self._clock()
+        if decision.failure is not None:
+            self._count_failure(decision.failure.category, retryable=decision.failure.retryable)
         await self._post_events(written, decision)
 
     async def _read_again(self, key: Key, stale: Object) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmfinetune_operator.api.v1alpha1 import LLMFineTuneStatus, WorkersStatus
+from llmfinetune_operator.api.v1alpha1 import FailureStatus, LLMFineTuneStatus, WorkersStatus
 from llmfinetune_operator.decision import EventToPost
 from llmfinetune_operator.status.phase import TERMINAL
 
@@ -18,7 +18,24 @@ def events(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> tuple[EventTo
     """The Events that a change of status is worth."""
     if before.phase in TERMINAL:
         return ()
-    return (*_phase(before, after), *_workers(before, after), *_failure(before, after))
+    return (
+        *_phase(before, after),
+        *_workers(before, after),
+        *_remedies(before, after),
+        *_failure(before, after),
+    )
+
+
+def new_failure(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> FailureStatus | None:
+    """The failure that is told for the first time, or that workers have had again."""
+    return after.failure if _is_news(before, after) or _failed_again(before, after) else None
+
+
+def _failed_again(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> bool:
+    """Whether workers failed once more. A failure that they waited after has been told by then."""
+    if before.workers is None or after.workers is None or before.workers.next_start_time is not None:
+        return False
+    return after.workers.failures > before.workers.failures
 
 
 def _phase(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[EventToPost]:
@@ -35,7 +52,10 @@ def _workers(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[Ev
         message += f" ({after.workers.last_rescale_reason})"
         yield EventToPost(type="Normal", reason="Rescaled", message=message)
     if after.workers.restarts > before.workers.restarts:
-        message = f"Workers were lost and start again (restart {after.workers.restarts})"
+        reason = after.workers.last_restart_reason or "unknown"
+        message = f"Workers were lost ({reason}) and start again (restart {after.workers.restarts})"
+        if after.workers.next_start_time is not None:
+            message += f" at {after.workers.next_start_time}"
         yield EventToPost(type="Warning", reason="WorkersRestarted", message=message)
 
 
@@ -46,11 +66,24 @@ def _aimed_at(workers: WorkersStatus) -> int:
 
 
 def _failure(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[EventToPost]:
-    if after.failure is None:
-        return
-    ended = after.phase == "Failed"
-    known = before.failure is not None and before.failure.reason == after.failure.reason
-    if ended or not known:
-        reason = "Failed" if ended else after.failure.reason
+    if after.failure is not None and _is_news(before, after):
+        reason = "Failed" if after.phase == "Failed" else after.failure.reason
         text = f"{after.failure.message}. {after.failure.hint}"
         yield EventToPost(type="Warning", reason=reason, message=text[:1024])
+
+
+def _is_news(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> bool:
+    if after.failure is None or before.phase in TERMINAL:
+        return False
+    known = before.failure is not None and before.failure.reason == after.failure.reason
+    return after.phase == "Failed" or not known
+
+
+def _remedies(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[EventToPost]:
+    for remedy in after.remedies[len(before.remedies) :]:
+        message = (
+            f"Workers ran out of memory: from attempt {remedy.attempt} on they compute at most "
+            f"{remedy.micro_batch_tokens} tokens at once instead of {remedy.micro_batch_tokens_before}; "
+            "the results stay the same"
+        )
+        yield EventToPost(type="Warning", reason="SmallerMicroBatches", message=message)

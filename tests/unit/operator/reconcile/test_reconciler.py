@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.decision import Decision, Deletion, EventToPost
 from llmfinetune_operator.errors import ApiError, ConflictError, NotFoundError, RefusedError, UnavailableError
 from llmfinetune_operator.gather import WARNINGS_FIRST_SECONDS, WARNINGS_MOST_SECONDS
@@ -34,6 +35,7 @@ class World:
         self.reports = Reports(clock=lambda: self.now)
         self.available = True
         self.seen: list[Observed] = []
+        self.failures: list[tuple[str, bool]] = []
         self._decide = decide
         self.reconcile = Reconciler(
             decide=self.decide,
@@ -45,8 +47,12 @@ class World:
             progress_ca=new_authority(now=START).pem,
             clock=lambda: self.now,
             instance="operator-0",
+            count_failure=self.count_failure,
         )
         self.store.put(fine_tune())
+
+    def count_failure(self, category: str, *, retryable: bool) -> None:
+        self.failures.append((category, retryable))
 
     def decide(self, observed: Observed, settings: Settings, now: datetime) -> Decision:
         self.seen.append(observed)
@@ -401,3 +407,11 @@ async def test_the_trusted_certificates_are_those_of_every_operator() -> None:
     await world.reconcile(KEY)
     assert other in world.seen[0].progress_ca
     assert world.seen[0].progress_ca.count("BEGIN CERTIFICATE") == 2
+
+
+async def test_a_failure_is_counted_once_its_status_is_written() -> None:
+    told = FailureStatus(category="Network", reason="Lost", retryable=True, message="m")
+    world = World(lambda observed: Decision(status={"phase": "Training"}, failure=told))
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert world.failures == [("Network", True)]

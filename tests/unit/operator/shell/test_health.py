@@ -29,3 +29,10 @@ def test_no_sample_tells_when_a_counter_was_made() -> None:
     text = metrics.exposition().decode()
     assert 'llmfinetune_operator_reports_total{result="accepted"} 1.0' in text
     assert "_created" not in text
+
+
+def test_failures_are_counted_by_category() -> None:
+    metrics = Metrics()
+    metrics.count_failure("OutOfMemory", retryable=True)
+    text = metrics.exposition().decode()
+    assert 'llmfinetune_failures_total{category="OutOfMemory",retryable="true"} 1.0' in text
