@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from llmfinetune_trainer.atomic import atomic_directory, write_atomically
-from llmfinetune_trainer.config.layout import ADAPTER, Layout
+from llmfinetune_trainer.config.layout import ADAPTER, MERGED, Layout
 from llmfinetune_trainer.config.messages import Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared
+from llmfinetune_trainer.merge import LINEAGE, merge
 from llmfinetune_trainer.perplexity import perplexity
 from llmfinetune_trainer.sources.digest import digest_files
 
-LINEAGE = "lineage.json"
 WEIGHTS = "adapter_model.safetensors"
 PACKAGES = ("llmfinetune", "torch", "transformers", "peft", "safetensors")
 
@@ -35,7 +35,8 @@ def export(
     outcome: Mapping[str, Any],
     config_digest: str,
 ) -> Result:
-    """Writes the adapter's directory and then the result manifest, each whole or not at all.
+    """Writes the adapter's directory, the merged model if the configuration wants one, and then the result
+    manifest, each whole or not at all.
 
     Args:
         adapter: weights by the names that peft saves.
@@ -52,9 +53,13 @@ def export(
         save_file(dict(adapter), directory / WEIGHTS, metadata={"format": "pt"})
         (directory / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
         (directory / "README.md").write_text(_model_card(config, prepared, outcome), encoding="utf-8")
+    if config.output.merge:
+        merge(prepared.model_path, layout.merged, adapter=adapter, peft_config=peft_config, lineage=lineage)
     result = Result(
         adapter=ADAPTER,
-        sha256=adapter_digest(layout.adapter),
+        sha256=files_digest(layout.adapter),
+        merged=MERGED if config.output.merge else None,
+        merged_sha256=files_digest(layout.merged) if config.output.merge else None,
         base_revision=prepared.base_revision,
         **outcome,
     )
@@ -62,19 +67,22 @@ def export(
     return result
 
 
-def finished_result(layout: Layout, *, attempt: str, config_digest: str) -> Result | None:
+def finished_result(layout: Layout, *, attempt: str, config_digest: str, wants_merged: bool) -> Result | None:
     """The result of this attempt and configuration, if it is on the volume and whole."""
     try:
         result = Result.model_validate_json(layout.result.read_text(encoding="utf-8"))
         lineage = json.loads((layout.adapter / LINEAGE).read_text(encoding="utf-8"))
         belongs = result.attempt == attempt and lineage["configDigest"] == config_digest
-        return result if belongs and result.sha256 == adapter_digest(layout.adapter) else None
+        whole = result.sha256 == files_digest(layout.adapter)
+        if wants_merged:
+            whole = whole and result.merged_sha256 == files_digest(layout.merged)
+        return result if belongs and whole else None
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return None
 
 
-def adapter_digest(directory: Path) -> str:
-    """Digest over the adapter's files, as `Result.sha256` documents it."""
+def files_digest(directory: Path) -> str:
+    """Digest over a result's files, as `Result.sha256` documents it."""
     files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
     return f"sha256:{digest_files(files)}"
 

@@ -20,7 +20,17 @@ from llmfinetune_trainer.strict_yaml import load_documents
 
 API_VERSION: Final = "llmfinetune.dev/v1alpha1"
 KIND: Final = "LLMFineTune"
-_COMPUTED: Final = ("model", "dataset", "method", "training", "evaluation", "checkpoint", "runtime")
+_COMPUTED: Final = (
+    "model",
+    "dataset",
+    "method",
+    "training",
+    "evaluation",
+    "checkpoint",
+    "output",
+    "resumeFrom",
+    "runtime",
+)
 _CLUSTER_SPEC: Final = ("workers", "storage", "runPolicy")
 _CLUSTER_RUNTIME: Final = ("image", "env")
 _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -38,6 +48,14 @@ def load_manifest(path_or_text: Path | str) -> RunConfig:
     except ValueError as error:
         raise user_error("InvalidManifest", f"{name} is not valid YAML: {error}") from None
     return _validated(name, _fine_tune(name, documents))
+
+
+def manifest_workers(path_or_text: Path | str) -> Mapping[str, Any]:
+    """`spec.workers` of a manifest that `load_manifest` accepts, as it stands there."""
+    name, text = _text(path_or_text)
+    documents = [document for document in load_documents(text) if document is not None]
+    workers = _fine_tune(name, documents)["spec"].get("workers")
+    return workers if isinstance(workers, dict) else {}
 
 
 def load_run_config(path: Path) -> RunConfig:

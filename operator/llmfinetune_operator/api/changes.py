@@ -12,6 +12,8 @@ CHANGES: dict[str, ChangeClass] = {
     "evaluation": "restart",
     "evaluation.metrics": "live",
     "checkpoint": "restart",
+    "resumeFrom": "immutable",
+    "output": "restart",
     "workers": "restart",
     "workers.replicas": "live",
     "workers.schedulingTimeout": "live",
@@ -39,6 +41,16 @@ _NAME_RULE = {
 }
 
 
+_NOT_ITSELF = {
+    "rule": "!has(self.spec.resumeFrom) || !has(self.spec.resumeFrom.fineTune) || "
+    "self.spec.resumeFrom.fineTune != self.metadata.name",
+    "message": "resumeFrom.fineTune is this fine-tune itself, which goes on from its own checkpoints anyway: "
+    "name another one or remove resumeFrom",
+    "fieldPath": ".spec.resumeFrom",
+}
+_OPTIONAL = ("resumeFrom",)
+
+
 def change_class(path: str) -> ChangeClass:
     """Return the class of the field at `path` below `spec`, such as `training.seed`.
 
@@ -55,14 +67,19 @@ def change_class(path: str) -> ChangeClass:
 def resource_rules() -> list[dict[str, Any]]:
     """Return the CEL rules of the whole resource: its name, and what cannot change."""
     immutable = [path for path, kind in CHANGES.items() if kind == "immutable"]
-    return [_NAME_RULE, *(_storage(path) if "." in path else _started(path) for path in immutable)]
+    return [
+        _NAME_RULE,
+        _NOT_ITSELF,
+        *(_storage(path) if "." in path else _started(path) for path in immutable),
+    ]
 
 
 def _started(path: str) -> dict[str, Any]:
     """Free until work begins."""
+    same = f"({_unchanged(path)})" if path in _OPTIONAL else f"self.spec.{path} == oldSelf.spec.{path}"
     return {
         "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
-        f"self.spec.{path} == oldSelf.spec.{path}",
+        f"{same}",
         "message": f"spec.{path} cannot change once the fine-tune has started: create a new LLMFineTune",
         "fieldPath": f".spec.{path}",
     }
@@ -70,9 +87,14 @@ def _started(path: str) -> dict[str, Any]:
 
 def _storage(path: str) -> dict[str, Any]:
     """Fixed from the beginning, because the claim is made at once."""
-    new, old = f"self.spec.{path}", f"oldSelf.spec.{path}"
     return {
-        "rule": f"has({new}) == has({old}) && (!has({new}) || {new} == {old})",
+        "rule": _unchanged(path),
         "message": f"spec.{path} cannot change: create a new LLMFineTune",
         "fieldPath": f".spec.{path}",
     }
+
+
+def _unchanged(path: str) -> str:
+    """For a field that may be absent."""
+    new, old = f"self.spec.{path}", f"oldSelf.spec.{path}"
+    return f"has({new}) == has({old}) && (!has({new}) || {new} == {old})"

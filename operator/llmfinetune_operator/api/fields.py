@@ -75,6 +75,30 @@ ClusterSource = Annotated[
 ]
 """A source that pods can reach: no path of a local machine."""
 
+_ON_A_VOLUME = "resumeFrom.source lies on a volume: use pvc://claim/path"
+
+
+def _on_a_volume(uri: str) -> str:
+    if parse_source(uri).scheme != "pvc":
+        raise ValueError(f"{uri!r}: {_ON_A_VOLUME}")
+    return uri
+
+
+VolumeSource = Annotated[
+    SourceUri,
+    AfterValidator(_on_a_volume),
+    Field(
+        json_schema_extra=rules(
+            (r"self.matches('^pvc://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/.+$')", _ON_A_VOLUME),
+            (
+                r"!self.matches('(^|/)\\.\\.(/|$)')",
+                "a source stays inside its volume: remove '..' from the path",
+            ),
+        )
+    ),
+]
+"""A path on a claim."""
+
 Cpu = Annotated[
     str,
     BeforeValidator(_text),

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmfinetune_operator.api.fields import ClusterSource, Duration, ObjectName, parse_duration
+from llmfinetune_operator.api.fields import ClusterSource, Duration, ObjectName, VolumeSource, parse_duration
 from llmfinetune_operator.api.runtime import RuntimeSpec
 from llmfinetune_operator.api.storage import StorageSpec
 from llmfinetune_operator.api.workers import WorkersSpec
@@ -16,6 +16,8 @@ from llmfinetune_trainer.config.run import (
     EvaluationConfig,
     MethodConfig,
     ModelConfig,
+    OutputConfig,
+    ResumeConfig,
     TrainingConfig,
     rules,
 )
@@ -52,6 +54,14 @@ class MethodSpec(MethodConfig):
     """How the model is changed. Exactly one method."""
 
     model_config = ConfigDict(json_schema_extra=_exactly_one)
+
+
+class ResumeSpec(ResumeConfig):
+    """Another fine-tune's work to start from."""
+
+    source: VolumeSource | None = None
+    """Instead of fineTune, `pvc://claim/path`: a fine-tune's volume, one checkpoint on it, or for warmStart
+    an adapter's directory as peft saves it."""
 
 
 class RunPolicy(Frozen):
@@ -94,6 +104,8 @@ class LLMFineTuneSpec(Frozen):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    output: OutputConfig = OutputConfig()
+    resume_from: ResumeSpec | None = None
     workers: WorkersSpec = WorkersSpec()
     runtime: RuntimeSpec = RuntimeSpec()
     storage: StorageSpec = StorageSpec()

@@ -179,6 +179,10 @@ class Output(Message):
     """Digest over the adapter's files."""
     base_revision: Short | None = None
     """Commit or digest of the model that the adapter belongs to."""
+    merged: Annotated[str, Field(max_length=1024)] | None = None
+    """Where the merged model lies, in the same form, where spec.output.merge asks for one."""
+    merged_sha256: Digest | None = None
+    """Digest over the merged model's files."""
 
 
 class FailureStatus(Failure):
@@ -223,6 +227,8 @@ class LLMFineTuneStatus(Message):
     dataset: DatasetFacts | None = None
     workers: WorkersStatus | None = None
     checkpoint: CheckpointFacts | None = None
+    resumed_from: Annotated[str, Field(max_length=1024)] | None = None
+    """Where it started from, as `pvc://claim/path`, where spec.resumeFrom asks for it."""
     runtime: RuntimeFacts | None = None
     output: Output | None = None
     failure: FailureStatus | None = None

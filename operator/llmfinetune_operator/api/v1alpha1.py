@@ -45,9 +45,14 @@ __all__ = [
 ]
 
 
-def run_config(name: str, namespace: str, spec: LLMFineTuneSpec) -> RunConfig:
-    """Return what the trainer computes for this spec, whatever its workers, storage and policies."""
+def run_config(name: str, namespace: str, spec: LLMFineTuneSpec, *, origin: str | None = None) -> RunConfig:
+    """Return what the trainer computes for this spec, whatever its workers, storage and policies.
+
+    `origin` is the source that `resumeFrom.fineTune` stands for, once that is known.
+    """
     values = spec.model_dump()
     computed = {field: values[field] for field in RunConfig.model_fields if field in values}
     computed["runtime"] = {field: values["runtime"][field] for field in RuntimeConfig.model_fields}
+    if origin is not None:
+        computed["resume_from"] |= {"fine_tune": None, "source": origin}
     return RunConfig.model_validate({"name": name, "namespace": namespace} | computed)

@@ -102,8 +102,11 @@ def _output(view: View, result: Result | None) -> Output | None:
     if result is None:
         return None
     directory = f"{view.owner.name}/" if view.spec.storage.existing_claim else ""
+    volume = f"pvc://{view.claim_name}/{directory}"
     return Output(
-        adapter=f"pvc://{view.claim_name}/{directory}{result.adapter}",
+        adapter=f"{volume}{result.adapter}",
         sha256=result.sha256,
         base_revision=result.base_revision or None,
+        merged=result.merged and f"{volume}{result.merged}",
+        merged_sha256=result.merged_sha256,
     )

@@ -29,7 +29,7 @@ CASES: dict[str, Bad] = {
     # unknown fields
     "misspelled field": Bad("training__learningrate", 0.1, 'unknown field "spec.training.learningrate"'),
     "two methods": Bad("method", {"lora": {}, "full": {}}, 'unknown field "spec.method.full"'),
-    "an output that cannot be asked for": Bad("output", {"merge": True}, 'unknown field "spec.output"'),
+    "an output that cannot be asked for": Bad("output", {"quantize": "q4"}, 'unknown field "spec.output.quantize"'),
     "a queue that cannot be asked for": Bad(
         "runPolicy__queueName", "a", 'unknown field "spec.runPolicy.queueName"'
     ),

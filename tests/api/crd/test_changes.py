@@ -83,6 +83,7 @@ LIVE: dict[str, Json] = {
     "retain": {"storage": {"retain": False}},
     "checkpoints": {"checkpoint": {"everySteps": 5}},
     "evaluation": {"evaluation": {"everySteps": 5}},
+    "output": {"output": {"merge": True}},
 }
 
 

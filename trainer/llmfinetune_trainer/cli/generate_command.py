@@ -7,13 +7,13 @@ from pathlib import Path
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.errors import user_error
-from llmfinetune_trainer.export import LINEAGE
 from llmfinetune_trainer.generate import Answer, Generator, Question, read_questions
+from llmfinetune_trainer.merge import LINEAGE
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the answers; as JSON, one line with a list of {question, before, after}."""
-    model, adapter = _model_and_adapter(options)
+    model, adapter = model_and_adapter(options)
     if options.questions is not None:
         questions = read_questions(options.questions)
     else:
@@ -27,7 +27,12 @@ def run(options: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def _model_and_adapter(options: argparse.Namespace) -> tuple[Path, Path | None]:
+def model_and_adapter(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """What `--model`, `--adapter` and `--workspace` name together.
+
+    Raises:
+        RunError: they name no model.
+    """
     adapter: Path | None = options.adapter
     if options.workspace is not None:
         adapter = adapter or Layout(options.workspace).adapter

@@ -24,6 +24,19 @@ Fine-tunes a language model as a manifest says: the same manifest that a cluster
   llmfinetune generate --workspace run/ --prompt "…"    ask the result
 """
 
+ESTIMATE = """\
+Says what a run will need: a worker's memory by part, the work and time of a step, and how to split batches.
+
+  llmfinetune estimate finetune.yaml                 before or after `prepare`; fetches no weights
+  llmfinetune estimate finetune.yaml --memory 1Gi    would it fit into that?
+  llmfinetune estimate finetune.yaml --seconds 0     at once, without times
+
+Times come from a measurement of a few layers on this machine. Memory is held against --memory, else
+spec.workers.resources.limits.memory, else the container's or the machine's; where that surely is too small,
+the command ends with code 2 and says what to change. Without workers to compare with, training on this
+machine chooses the same micro-batches by itself.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +65,11 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _prepare(commands)
     _train(commands)
+    _estimate(commands)
     _launch(commands)
     _evaluate(commands)
     _generate(commands)
+    _merge(commands)
     return root
 
 
@@ -83,6 +98,22 @@ def _train(commands: Commands) -> None:
     arguments.add_output(command, "the result")
     command.add_argument("--offline", action="store_true", help="use only what is on this machine")
     command.set_defaults(command=_run_train)
+
+
+def _estimate(commands: Commands) -> None:
+    command = arguments.command(
+        commands, "estimate", "memory, time and the split of batches, before anything is computed"
+    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.description = ESTIMATE
+    arguments.add_configuration(command)
+    command.add_argument("--offline", action="store_true", help="use only what is on this machine")
+    command.add_argument("--memory", help="what a worker may use, such as 4Gi, instead of what is found")
+    command.add_argument(
+        "--seconds", type=float, default=10.0, help="how long to measure; 0: no times (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
+    command.set_defaults(command=_run_estimate)
 
 
 def _launch(commands: Commands) -> None:
@@ -135,6 +166,19 @@ def _generate(commands: Commands) -> None:
     command.set_defaults(command=_run_generate)
 
 
+def _merge(commands: Commands) -> None:
+    command = arguments.command(
+        commands, "merge", "write base and adapter as one model, which plain transformers loads"
+    )
+    command.add_argument(
+        "--workspace", type=Path, help="a workspace of `train`: takes model and adapter from it"
+    )
+    command.add_argument("--model", type=Path, help="model directory")
+    command.add_argument("--adapter", type=Path, help="adapter directory")
+    command.add_argument("--into", type=Path, help="where to write; the workspace's output/merged if absent")
+    command.set_defaults(command=_run_merge)
+
+
 def _run_prepare(options: argparse.Namespace) -> int:
     from llmfinetune_trainer.cli import prepare_command
 
@@ -145,6 +189,12 @@ def _run_train(options: argparse.Namespace) -> int:
     from llmfinetune_trainer.cli import train_command
 
     return train_command.run(options, os.environ)
+
+
+def _run_estimate(options: argparse.Namespace) -> int:
+    from llmfinetune_trainer.cli import estimate_command
+
+    return estimate_command.run(options, os.environ)
 
 
 def _run_launch(options: argparse.Namespace) -> int:
@@ -165,3 +215,9 @@ def _run_generate(options: argparse.Namespace) -> int:
     from llmfinetune_trainer.cli import generate_command
 
     return generate_command.run(options)
+
+
+def _run_merge(options: argparse.Namespace) -> int:
+    from llmfinetune_trainer.cli import merge_command
+
+    return merge_command.run(options)

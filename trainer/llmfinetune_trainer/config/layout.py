@@ -19,6 +19,8 @@ ENV_SERVER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
 ENV_SERVER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"
 ENV_SERVER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # noqa: S105 - a variable's name
 ENV_ATTEMPT: Final = "LLMFINETUNE_ATTEMPT"
+ENV_WORKER_MEMORY: Final = "LLMFINETUNE_WORKER_MEMORY"
+"""The workers' memory limit, as a quantity: what preparation holds its estimate against."""
 ENV_SOURCES: Final = "LLMFINETUNE_SOURCES"
 """Overrides `SOURCES`, for runs outside a cluster."""
 
@@ -26,6 +28,7 @@ PREPARED = "prepared"
 CHECKPOINTS = "checkpoints"
 OUTPUT = "output"
 ADAPTER = f"{OUTPUT}/adapter"
+MERGED = f"{OUTPUT}/merged"
 RESULT = f"{OUTPUT}/result.json"
 
 
@@ -50,9 +53,19 @@ class Layout(NamedTuple):
         return self.root / CHECKPOINTS
 
     @property
+    def origin(self) -> Path:
+        """What was taken over from another fine-tune, as a checkpoint."""
+        return self.root / "origin"
+
+    @property
     def adapter(self) -> Path:
         """The finished adapter, as plain peft loads it."""
         return self.root / ADAPTER
+
+    @property
+    def merged(self) -> Path:
+        """The base with the adapter merged in, as plain transformers loads it."""
+        return self.root / MERGED
 
     @property
     def result(self) -> Path:

@@ -153,6 +153,10 @@ class Result(Message):
     """Digest over the adapter's files: sha256 of the lines `<sha256>  <name>` in order of name."""
     base_revision: Short = ""
     """Commit or digest of the model that the adapter belongs to."""
+    merged: Short | None = None
+    """The merged model below the volume's root, where one was asked for."""
+    merged_sha256: Digest | None = None
+    """Digest over the merged model's files."""
     steps: Step
     loss: float
     """Mean training loss of the last logging window."""

@@ -35,6 +35,8 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [_cel(*pair) for pair in pairs]}
 
 
+_ONE_ORIGIN = "resumeFrom names either a fineTune or a source: give exactly one of them"
+FINE_TUNE_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _ONE_LENGTH = "epochs and maxSteps exclude each other: remove one of them"
 
 SourceUri = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_source)]
@@ -188,6 +190,14 @@ class CheckpointConfig(Frozen):
     """How many checkpoints stay on the volume."""
 
 
+class OutputConfig(Frozen):
+    """What is written besides the adapter."""
+
+    merge: bool = False
+    """Whether the base with the adapter merged in is written too, in the base's own type and as large as the
+    base: a model that needs no peft."""
+
+
 class RuntimeConfig(Frozen):
     """What the computation runs on."""
 
@@ -205,6 +215,31 @@ class RuntimeConfig(Frozen):
     memory and, below 1024 or so, more time; the result is the same. null takes 2048."""
 
 
+class ResumeConfig(Frozen):
+    """Another fine-tune's work to start from."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("has(self.fineTune) != has(self.source)", _ONE_ORIGIN)),
+    )
+
+    fine_tune: Annotated[str, Field(min_length=1, max_length=63, pattern=FINE_TUNE_NAME)] | None = None
+    """Name of a fine-tune in the same namespace: its newest checkpoint, or for warmStart its adapter where it
+    has finished."""
+    source: SourceUri | None = None
+    """Instead of fineTune, `pvc://claim/path`: a fine-tune's volume, one checkpoint on it, or for warmStart
+    an adapter's directory as peft saves it."""
+    mode: Literal["continue", "warmStart"] = "continue"
+    """`continue` takes over the whole state of training and goes on with the next step: model, data, method
+    and seed must be the same; the run's length and learning rate may differ. `warmStart` takes the adapter's
+    weights alone and starts at step 0: base model, rank, scale and target layers must be the same."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.fine_tune is None) == (self.source is None):
+            raise ValueError(_ONE_ORIGIN)
+        return self
+
+
 class RunConfig(Frozen):
     """Everything the trainer needs to know. The operator writes it as JSON into a ConfigMap."""
 
@@ -218,4 +253,6 @@ class RunConfig(Frozen):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    output: OutputConfig = OutputConfig()
+    resume_from: ResumeConfig | None = None
     runtime: RuntimeConfig = RuntimeConfig()

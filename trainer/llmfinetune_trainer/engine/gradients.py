@@ -76,5 +76,9 @@ class GeneralGradients:
 
 def placed(batch: MicroBatch, device: torch.device) -> MicroBatch:
     """The micro-batch on the device that computes: the one place where anything moves there."""
-    tensors = {name: value.to(device) for name, value in batch._asdict().items() if isinstance(value, Tensor)}
-    return batch._replace(**tensors)
+    return batch._replace(
+        input_ids=batch.input_ids.to(device),
+        position_ids=batch.position_ids.to(device),
+        rows=batch.rows.to(device),
+        targets=batch.targets.to(device),
+    )

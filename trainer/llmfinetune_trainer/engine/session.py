@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from llmfinetune_trainer.atomic import remove_incomplete
+from llmfinetune_trainer.checkpoint.origin import read_origin
+from llmfinetune_trainer.checkpoint.settings import settings_of
 from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
 from llmfinetune_trainer.config.layout import Layout
@@ -23,6 +25,7 @@ from llmfinetune_trainer.engine.state import TrainingState
 from llmfinetune_trainer.engine.stop import StopSignal
 from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full, run_error
 from llmfinetune_trainer.export import export, finished_result
+from llmfinetune_trainer.merge import check_merge
 from llmfinetune_trainer.report.sink import History, Sink
 from llmfinetune_trainer.report.tracker import Tracker, finite
 from llmfinetune_trainer.sources.digest import digest_json
@@ -54,7 +57,12 @@ def train(run: Run) -> Result:
     prepared = open_prepared(run.config, run.layout)
     digest = config_digest(run.config, prepared_key=prepared.key)
     done = run.ranks.from_first(
-        lambda: finished_result(run.layout, attempt=run.attempt, config_digest=digest)
+        lambda: finished_result(
+            run.layout,
+            attempt=run.attempt,
+            config_digest=digest,
+            wants_merged=run.config.output.merge,
+        )
     )
     if done is not None:
         _tell_finished(run, prepared, done)
@@ -65,7 +73,9 @@ def train(run: Run) -> Result:
 def config_digest(config: RunConfig, *, prepared_key: str) -> str:
     """Digest of everything that the weights are a function of."""
     relevant = config.model_dump(mode="json", include={"method", "training"})
-    return digest_json({"prepared": prepared_key, **relevant})
+    origin = config.resume_from
+    began = {} if origin is None else {"resumeFrom": origin.model_dump(mode="json")}
+    return digest_json({"prepared": prepared_key, **relevant, **began})
 
 
 def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
@@ -130,8 +140,11 @@ def _volume_failure(layout: Layout, error: OSError) -> RunError:
 
 def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState, OpenModel]:
     model = open_model(run.config, prepared, layout=run.layout, ranks=run.ranks, machine=this_machine())
+    if run.config.output.merge:
+        check_merge(prepared.model_path, run.layout.merged, adapter=model.adapters.state())
     optimizer = FlatAdamW(model.adapters.master, weight_decay=run.config.training.weight_decay)
-    state = TrainingState(model.adapters, optimizer, config_digest=digest)
+    settings = settings_of(run.config, prepared)
+    state = TrainingState(model.adapters, optimizer, config_digest=digest, settings=settings)
     return state, model
 
 
@@ -142,6 +155,8 @@ def _resume(run: Run, store: CheckpointStore, state: TrainingState) -> None:
     path = run.ranks.from_first(store.newest)
     if path is not None:
         state.restore(read_checkpoint(path))
+    elif run.config.resume_from is not None:
+        state.begin_from(read_origin(run.layout))
 
 
 def _tell_started(training: Training, facts: RuntimeFacts) -> None:

@@ -18,7 +18,7 @@ MINIMAL: dict[str, Any] = {
 DIGEST = "0123456789abcdef" * 4
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown field": ({"output": {}}, "output"),
+    "unknown field": ({"output": {"quantize": "q4"}}, "quantize"),
     "local path": ({"model": {"source": "./model"}}, "no source a cluster can reach"),
     "file scheme": ({"dataset": {"source": "file:///data"}}, "no source a cluster can reach"),
     "https without digest": ({"model": {"source": "https://a/b"}}, "append #sha256="),

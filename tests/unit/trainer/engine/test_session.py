@@ -14,7 +14,7 @@ from llmfinetune_trainer.engine import session
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.engine.stop import StopSignal, preempted
 from llmfinetune_trainer.errors import RunError
-from llmfinetune_trainer.export import adapter_digest
+from llmfinetune_trainer.export import files_digest
 from llmfinetune_trainer.prepare import prepare
 
 from ..tiny_model import make_tiny_model
@@ -70,7 +70,7 @@ def test_a_run_ends_with_an_adapter_and_a_manifest_that_matches_it(config: RunCo
     layout, recorder = Layout(tmp_path), Recorder()
     result = run(config, layout, recorder=recorder)
     assert Result.model_validate_json(layout.result.read_text()) == result
-    assert result.sha256 == adapter_digest(layout.adapter)
+    assert result.sha256 == files_digest(layout.adapter)
     assert (result.steps, result.attempt, result.adapter) == (5, "1", "output/adapter")
     assert result.eval_loss_before is not None
     lineage = json.loads((layout.adapter / "lineage.json").read_text())
@@ -129,7 +129,7 @@ def test_a_result_that_does_not_belong_is_made_again(what: str, config: RunConfi
     attempt = "2" if what == "another attempt" else "1"
     again = run(config, layout, recorder=Recorder(), attempt=attempt)
     assert again.attempt == attempt
-    assert again.sha256 == adapter_digest(layout.adapter)
+    assert again.sha256 == files_digest(layout.adapter)
 
 
 def test_another_learning_rate_does_not_go_on_from_old_checkpoints(config: RunConfig, tmp_path: Path) -> None:
