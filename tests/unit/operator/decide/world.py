@@ -18,7 +18,7 @@ from llmfinetune_operator.observed import ChildRef, Observed, ReceivedReport
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.times import format_time
-from llmfinetune_trainer.config.messages import Failure, Report, Result, TerminationMessage
+from llmfinetune_trainer.config.messages import CheckpointFacts, Failure, Report, Result, TerminationMessage
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1")
@@ -26,6 +26,16 @@ DIGEST = "sha256:" + "a" * 64
 UID = "11111111-2222-3333-4444-555555555555"
 CLAIM = ChildRef("v1", "PersistentVolumeClaim", "medical")
 PREPARE = ChildRef("batch/v1", "Job", "medical-prepare")
+POD_REASONS = {
+    "Evicted",
+    "NodeLost",
+    "NodeShutdown",
+    "OutOfcpu",
+    "OutOfmemory",
+    "Preempting",
+    "Shutdown",
+    "Terminated",
+}
 JOB = ChildRef("kubeflow.org/v1", "PyTorchJob", "medical")
 
 
@@ -182,6 +192,37 @@ class World:
         terminated = {"exitCode": code, "message": message, "reason": reason}
         status = {"phase": "Failed" if code else "Succeeded"}
         self.pods[name]["status"] = status | {"containerStatuses": [{"state": {"terminated": terminated}}]}
+
+    def disrupt(self, name: str, word: str, code: int | None = 143) -> None:
+        """The cluster ends a pod: by a reason of the pod itself, or by its condition DisruptionTarget."""
+        if code is not None:
+            self.end(name, code)
+        status = self.pods[name]["status"]
+        status["phase"] = "Failed"
+        if word in POD_REASONS:
+            status["reason"] = word
+        else:
+            target = {"type": "DisruptionTarget", "status": "True", "reason": word}
+            status["conditions"] = [*status.get("conditions", ()), target]
+
+    def replace(self, name: str) -> None:
+        """The training operator makes the pod anew, where the job still wants it."""
+        job = self.children.get(JOB)
+        is_wanted = job is not None and not job["status"] and not job["spec"]["runPolicy"]["suspend"]
+        if is_wanted:
+            self.pod(name, JOB)
+
+    def checkpoint(self, step: int) -> None:
+        """A trainer reports a checkpoint."""
+        facts = CheckpointFacts(
+            step=step,
+            time=format_time(self.now),
+            path=f"checkpoints/{step}",
+            size_bytes=1,
+            verified=True,
+            resumable=True,
+        )
+        self.told(step=step, total_steps=1000, checkpoint=facts)
 
     def finish_job(self, ref: ChildRef, kind: str, message: str = "") -> None:
         """A job ends: kind is Complete or Failed (Job), Succeeded or Failed (PyTorchJob)."""

@@ -1,0 +1,123 @@
+"""Workers that run and do not get on."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.operator.decide.world import JOB, World
+
+LEAST = 900
+
+
+def training(**told: Any) -> World:
+    world = World().training()
+    world.told(**{"step": 10, "total_steps": 110, "eta_seconds": 100} | told)
+    world.wait(10)
+    world.settle()
+    return world
+
+
+def test_no_progress_is_told_and_then_ended_by_a_restart_that_counts() -> None:
+    world = training()
+    world.live_for(LEAST - 20)
+    assert world.condition("Stalled") == ("False", "NotStalled")
+    world.live_for(30)
+    assert world.condition("Stalled") == ("True", "NoProgress")
+    assert (world.phase, world.status["attempt"]) == ("Training", 1)
+    failure = world.status["failure"]
+    assert (failure["category"], failure["retryable"]) == ("Network", True)
+    assert "step 10" in failure["message"]
+    assert "NoProgress" in world.posted
+    assert world.reconcile() == 0
+    world.live_for(LEAST)
+    assert world.status["attempt"] == 2
+    workers = world.status["workers"]
+    assert (workers["failures"], workers["lastRestartReason"]) == (1, "NoProgress")
+
+
+def test_a_step_ends_the_stall() -> None:
+    world = training()
+    world.live_for(LEAST + 100)
+    world.told(step=11, total_steps=110, eta_seconds=99)
+    world.settle()
+    assert world.condition("Stalled")[0] == "False"
+    assert "failure" not in world.status
+    world.live_for(LEAST - 20)
+    assert world.status["attempt"] == 1
+
+
+def test_workers_that_stall_again_and_again_end_the_fine_tune() -> None:
+    world = World(runPolicy={"maxRestarts": 1}).training()
+    for _ in range(2):
+        world.told(step=10, total_steps=110, eta_seconds=100)
+        world.live_for(3 * LEAST)
+        if world.phase != "Failed":
+            world.start_workers()
+            world.settle()
+    assert world.phase == "Failed"
+    assert world.status["failure"]["reason"] == "NoProgress"
+    assert "maxRestarts" in world.status["failure"]["message"]
+
+
+@pytest.mark.parametrize("seconds", [100, 200])
+def test_slow_steps_are_waited_for(seconds: int) -> None:
+    world = training(eta_seconds=100 * seconds)
+    world.live_for(19.5 * seconds)
+    assert world.condition("Stalled")[0] == "False"
+    world.live_for(seconds)
+    assert world.condition("Stalled")[0] == "True"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param({"phase": "Preparing"}, id="starting"),
+        pytest.param({"phase": "Evaluating"}, id="evaluating"),
+        pytest.param({"phase": "Exporting"}, id="exporting"),
+        pytest.param({"total_steps": 0}, id="no idea how far it is"),
+        pytest.param({"attempt": "11111111-2222-3333-4444-555555555555-0"}, id="of the attempt before"),
+    ],
+)
+def test_who_owes_no_step_has_not_stalled(told: dict[str, Any]) -> None:
+    world = training(**told)
+    world.live_for(10 * LEAST)
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_workers_that_wait_for_one_of_them_have_not_stalled() -> None:
+    world = training()
+    world.pods["medical-worker-1"]["status"] = {"phase": "Pending"}
+    world.live_for(10 * LEAST)
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_workers_that_were_replaced_have_time_to_start() -> None:
+    world = training()
+    world.live_for(LEAST - 20)
+    del world.pods["medical-worker-1"]
+    world.replace("medical-worker-1")
+    world.live_for(LEAST - 20)
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_an_operator_that_was_away_could_hear_no_step() -> None:
+    world = training()
+    world.wait(10 * LEAST)
+    world.watching_since = world.now
+    world.told(step=10, total_steps=110, eta_seconds=100)
+    world.settle()
+    assert world.condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=30), timedelta(days=-30)])
+def test_a_clock_that_jumps_restarts_no_worker(jump: timedelta) -> None:
+    world = training()
+    world.now += jump
+    world.settle()
+    world.live_for(5)
+    world.told(step=11, total_steps=110, eta_seconds=99)
+    world.settle()
+    assert world.condition("Stalled")[0] == "False"
+    assert world.status["attempt"] == 1
+    assert JOB in world.children
