@@ -137,16 +137,35 @@ def _made(config: RunConfig, context: FetchContext) -> Prepared:
     return open_prepared(config, layout)
 
 
-def _local_model(config: RunConfig, context: FetchContext) -> LocalModel:
-    in_fp32 = config.training.precision == "fp32"
+class Outline(NamedTuple):
+    """What is known of a model before its weights are there."""
+
+    files: ModelFiles
+    skeleton: Any
+    """The model without weights (on torch's meta device)."""
+
+
+def outline(config: RunConfig, context: FetchContext) -> Outline:
+    """Fetches what is small of a model, and checks the settings against its structure.
+
+    Raises:
+        RunError: it is no model that is supported, or a setting does not fit it.
+    """
     small = fetch_model(config.model, context, with_weights=False)
-    skeleton = _skeleton(small, model_directory(small, context.layout, in_fp32=in_fp32))
+    ready = model_directory(small, context.layout, in_fp32=config.training.precision == "fp32")
+    skeleton = _skeleton(small, ready)
     layers = resolve_targets(
         linear_layers(skeleton), config.method.lora.target_modules, others=layer_kinds(skeleton)
     )
     context.progress(f"adapters go to {len(layers)} linear layers")
     _check_length(config, skeleton.config)
+    return Outline(small, skeleton)
+
+
+def _local_model(config: RunConfig, context: FetchContext) -> LocalModel:
+    small, skeleton = outline(config, context)
     files = fetch_model(config.model, context) if small.path.is_dir() else small
+    in_fp32 = config.training.precision == "fp32"
     path = materialise(files, context.layout, in_fp32=in_fp32, progress=context.progress)
     return LocalModel(path, files, skeleton.get_input_embeddings().num_embeddings)
 

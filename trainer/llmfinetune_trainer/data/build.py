@@ -79,7 +79,7 @@ def build(
     truncated = 0
     skipped: list[str] = []
     with SampleWriter(directory) as writer:
-        for place, encoded in _encoded(examples, config=config, tokenizer=tokenizer, progress=progress):
+        for place, encoded in encoded_rows(examples, config=config, tokenizer=tokenizer, progress=progress):
             if not encoded.samples:
                 skipped.append(f"{place}: {encoded.why_skipped}")
                 continue
@@ -99,9 +99,10 @@ def build(
     )
 
 
-def _encoded(
+def encoded_rows(
     examples: Examples, *, config: RunConfig, tokenizer: Any, progress: Callable[[str], None]
 ) -> Iterator[tuple[str, Encoded]]:
+    """Rendered and tokenised rows, each with its place."""
     template = resolve_template(
         config.dataset.template, examples.format_name, has_chat_template=bool(tokenizer.chat_template)
     )

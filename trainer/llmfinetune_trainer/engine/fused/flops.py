@@ -15,6 +15,18 @@ from typing import Any, NamedTuple
 from llmfinetune_trainer.engine.batches import MicroBatch
 
 
+class Weights(NamedTuple):
+    """What a model's operations are proportional to."""
+
+    layers: int
+    """Weights of the frozen linear layers, without the output layer."""
+    head: int
+    """Weights of the output layer."""
+    adapters: int
+    attention: int
+    """Columns of all heads, summed over the layers."""
+
+
 class Work(NamedTuple):
     """Floating-point operations by part."""
 
@@ -29,6 +41,30 @@ class Work(NamedTuple):
         return sum(self)
 
 
+def work_with(weights: Weights, lengths: Sequence[int], *, num_supervised: int) -> Work:
+    """Operations of documents of `lengths`, `num_supervised` of whose positions predict a supervised
+    token."""
+    return Work(
+        layers=4 * weights.layers * sum(lengths),
+        head=4 * weights.head * num_supervised,
+        adapters=6 * weights.adapters * sum(lengths),
+        attention=6 * weights.attention * sum(length * length for length in lengths),
+    )
+
+
+def weights_of(config: Any, *, adapter_weights: int) -> Weights:
+    """The weights of a Llama-shaped model, from its transformers configuration."""
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    width, keys = config.num_attention_heads * head, config.num_key_value_heads * head
+    per_layer = config.hidden_size * (2 * width + 2 * keys + 3 * config.intermediate_size)
+    return Weights(
+        layers=per_layer * config.num_hidden_layers,
+        head=config.vocab_size * config.hidden_size,
+        adapters=adapter_weights,
+        attention=width * config.num_hidden_layers,
+    )
+
+
 def work_of(lengths: Sequence[int], *, num_supervised: int, config: Any, adapter_weights: int) -> Work:
     """Operations of documents of `lengths`.
 
@@ -38,14 +74,8 @@ def work_of(lengths: Sequence[int], *, num_supervised: int, config: Any, adapter
         config: transformers configuration of a Llama-shaped model.
         adapter_weights: weights of all adapters.
     """
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    width, keys = config.num_attention_heads * head, config.num_key_value_heads * head
-    per_layer = config.hidden_size * (2 * width + 2 * keys + 3 * config.intermediate_size)
-    return Work(
-        layers=4 * per_layer * config.num_hidden_layers * sum(lengths),
-        head=4 * config.vocab_size * config.hidden_size * num_supervised,
-        adapters=6 * adapter_weights * sum(lengths),
-        attention=6 * width * config.num_hidden_layers * sum(length * length for length in lengths),
+    return work_with(
+        weights_of(config, adapter_weights=adapter_weights), lengths, num_supervised=num_supervised
     )
 
 

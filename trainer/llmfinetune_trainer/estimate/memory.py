@@ -1,0 +1,97 @@
+"""Memory of one training process by part, from its shape and the rows of its largest micro-batch. Pure.
+
+What a worker's limit has to hold is the sum: nothing of it is given back while training runs, because buffers
+stay for the next micro-batch.
+"""
+
+from typing import NamedTuple
+
+from llmfinetune_trainer.engine.fused.memory import Buffers, buffers_of
+from llmfinetune_trainer.engine.loss import CHUNK_ROWS
+from llmfinetune_trainer.estimate.shape import Shape
+
+LIBRARIES = 690 << 20
+"""Python with torch, transformers and peft loaded, their code included."""
+WARM = 50 << 20
+"""What the first products leave behind: compiled kernels, threads, the allocator's remainders."""
+AGENT = 330 << 20
+"""The launcher and torchrun's agent, beside the training process in a pod."""
+MASTER_BYTES = 8
+"""32-bit master and gradient of an adapter's weight."""
+OPTIMIZER_BYTES = 16
+"""Both moments, and two values in passing while a step is taken."""
+CHECKPOINT_BYTES = 16
+"""The copy that is written while training goes on: master and moments, and the file in the making."""
+
+
+class Memory(NamedTuple):
+    """Bytes by part."""
+
+    libraries: int
+    base: int
+    """Weights of the frozen model."""
+    adapters: int
+    """Adapters with masters and gradients."""
+    optimizer: int
+    """Moments, and the copy that a checkpoint is written from."""
+    activations: int
+    """What the forward pass leaves for the backward pass."""
+    work: int
+    """What all layers take turns with."""
+    logits: int
+    """One chunk of the output layer."""
+    data: int
+    """Prepared data, mapped."""
+    agent: int
+    """Processes beside the training process."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+
+def memory_of(shape: Shape, *, rows: int, recompute: bool, data: int, in_pod: bool) -> Memory:
+    """Memory of one process.
+
+    Args:
+        shape: the model with its adapters.
+        rows: tokens that the largest micro-batch computes.
+        recompute: whether activations are computed again in the backward pass.
+        data: bytes of the prepared data.
+        in_pod: whether a launcher runs beside it.
+    """
+    adapters = shape.weights.adapters
+    buffers = _fused(shape, rows, recompute) if shape.engine == "fused" else _general(shape, rows)
+    return Memory(
+        libraries=LIBRARIES + WARM,
+        base=shape.base_bytes,
+        adapters=adapters * (MASTER_BYTES + shape.item_bytes),
+        optimizer=adapters * (OPTIMIZER_BYTES + CHECKPOINT_BYTES),
+        activations=buffers.saved,
+        work=buffers.work,
+        logits=buffers.logits,
+        data=data,
+        agent=AGENT if in_pod else 0,
+    )
+
+
+def _fused(shape: Shape, rows: int, recompute: bool) -> Buffers:
+    return buffers_of(
+        shape.config,
+        rows=rows,
+        targets=shape.targets,
+        rank=shape.rank,
+        recompute=recompute,
+        item_bytes=shape.item_bytes,
+    )
+
+
+def _general(shape: Shape, rows: int) -> Buffers:
+    """Autograd's own: what it keeps, gradients of the widest layer in passing, logits also in 32 bits."""
+    widest = max(shape.config.hidden_size, getattr(shape.config, "intermediate_size", None) or 0)
+    return Buffers(
+        saved=rows * shape.saved_per_token,
+        work=rows * 8 * widest * shape.item_bytes,
+        logits=min(rows, CHUNK_ROWS) * shape.config.vocab_size * (4 + 2 * shape.item_bytes),
+    )

@@ -1,0 +1,52 @@
+"""Estimates beside the prepared data: what was measured for the same run on the same machine is not measured
+again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llmfinetune_trainer.atomic import write_atomically
+from llmfinetune_trainer.config.layout import Layout
+from llmfinetune_trainer.config.run import RunConfig
+from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.estimate.limits import Limits
+from llmfinetune_trainer.estimate.result import Estimate
+from llmfinetune_trainer.sources.digest import digest_json
+
+VERSION = 1
+
+
+def estimate_path(
+    config: RunConfig, layout: Layout, *, key: str, limits: Limits, machine: Machine, threads: int
+) -> Path:
+    """Where the estimate of this run on this machine lies.
+
+    Args:
+        config: the run configuration.
+        layout: directories of the run.
+        key: key of the prepared data.
+        limits: what the workers may use.
+        machine: this machine.
+        threads: processors that compute.
+    """
+    what = {
+        "version": VERSION,
+        "prepared": key,
+        "config": config.model_dump(
+            mode="json", include={"method", "training", "evaluation", "runtime", "dataset"}
+        ),
+        "limits": list(limits),
+        "machine": [machine.processor, machine.isa, threads],
+    }
+    return layout.prepared / "estimates" / f"{digest_json(what)}.json"
+
+
+def kept_or_made(path: Path, make: Callable[[], Estimate]) -> Estimate:
+    """The estimate of an earlier call, else one made now and kept."""
+    try:
+        return Estimate.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):
+        estimate = make()
+    write_atomically(path, estimate.model_dump_json(by_alias=True, indent=2))
+    return estimate
