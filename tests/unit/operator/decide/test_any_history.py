@@ -12,13 +12,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from llmfinetune_operator.constants import ANNOTATION_ATTEMPT
-from llmfinetune_operator.observed import ChildRef
+from llmfinetune_operator.decide import decide
+from llmfinetune_operator.observed import ChildRef, Observed
+from llmfinetune_operator.policies.activity import LONGEST_GAP
 from llmfinetune_trainer.config.messages import Result, TerminationMessage
-from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, START, World
 
 MAX_RESTARTS = 2
 POLICY = {"maxRestarts": MAX_RESTARTS}
-CODES = st.sampled_from([0, 2, 137, 137, 143])
+LIMITS = [{}, {}, {"activeDeadline": "2h"}, {"ttlAfterFinished": "5m"}]
+CODES = st.sampled_from([0, 2, 137, 137, 138, 143])
+WORDS = [
+    "PreemptionByScheduler",
+    "EvictionByEvictionAPI",
+    "DeletionByPodGC",
+    "Evicted",
+    "Terminated",
+    "OutOfcpu",
+]
+STALL = 900
 FOREIGN = Result(
     attempt="another-uid-1", adapter="output/adapter", sha256=f"sha256:{'f' * 64}", steps=10, loss=0.1
 )
@@ -45,15 +57,33 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = LingeringWorld(runPolicy=POLICY)
+        self.policy: dict[str, Any] = POLICY
         self.world.reconcile()
         self.end: dict[str, Any] | None = None
         self.attempts = 0
         self.incidents = 0
         """How often workers were lost or the job ended: no count of the operator's may be above it."""
+        self.faults = 0
+        """How many of these were the workers' own."""
+        self.checkpoints: set[int] = set()
+        self.seen: Observed | None = None
+        self.jumps = 0
+        self.jumped = timedelta()
 
-    @initialize(start=st.sampled_from(["applied", "prepared", *["training"] * 6]), data=st.data())
-    def begins(self, start: str, data: st.DataObject) -> None:
+    @property
+    def elapsed(self) -> timedelta:
+        """Time that really passed."""
+        return self.world.now - START - self.jumped
+
+    @initialize(
+        start=st.sampled_from(["applied", "prepared", *["training"] * 6]),
+        limits=st.sampled_from(LIMITS),
+        data=st.data(),
+    )
+    def begins(self, start: str, limits: dict[str, Any], data: st.DataObject) -> None:
         """Most histories begin with something that chance alone would seldom come to."""
+        self.policy = POLICY | limits
+        self.world.edit(runPolicy=self.policy)
         if start == "prepared":
             self.world.prepared()
         if start == "training":
@@ -69,6 +99,9 @@ class History(RuleBasedStateMachine):
             lambda: self.job_succeeds("a foreign one", 60),
             lambda: self.job_succeeds("nothing", 60),
             self.worker_stays_away,
+            self.workers_run_out_of_memory_again_and_again,
+            self.workers_are_preempted_again_and_again,
+            self.workers_get_nowhere,
             lambda: self.world.lose(JOB),
             lambda: None,
         ]
@@ -86,12 +119,50 @@ class History(RuleBasedStateMachine):
             for deletion in decision.delete:
                 self.world._delete(deletion.ref, deletion.uid)
         self.world.last_status_write = None
+        self.world.watching_since = self.world.now
         self.world.report = None
+
+    @rule()
+    def another_operator_looks(self) -> None:
+        """It acts later on what it sees now, as does one whose watches are behind."""
+        self.seen = self.world.observed()
+
+    @precondition(lambda self: self.seen is not None)
+    @rule()
+    def another_operator_acts(self) -> None:
+        """The API server takes what does not collide: new objects where there are none, deletions of the very
+        object, a status of the very version."""
+        assert self.seen is not None
+        decision = decide(self.seen, self.world.settings, self.world.now)
+        for obj in decision.apply:
+            ref = ChildRef(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+            if (ref in self.seen.children) == (ref in self.world.children):
+                self.world._apply(obj)
+        for deletion in decision.delete:
+            live = self.world.children.get(deletion.ref)
+            if live is not None and live["metadata"]["uid"] == deletion.uid:
+                self.world.lose(deletion.ref)
+        if self.seen.fine_tune == self.world.fine_tune:
+            self.world._write_status(decision)
+
+    @rule()
+    def a_second_reconcile_writes_nothing(self) -> None:
+        self.world.settle()
+        assert self.world.reconcile() == 0
 
     @rule(seconds=st.sampled_from([1, 31, 400]))
     def time_passes(self, seconds: int) -> None:
-        self.world.wait(seconds)
+        self.world.live_for(seconds)
+
+    @rule(jump=st.sampled_from([timedelta(days=2), timedelta(hours=-3), timedelta(minutes=12)]))
+    def clock_jumps(self, jump: timedelta) -> None:
+        ended = self.world.phase in {"Succeeded", "Failed"}
+        self.world.now += jump
+        self.jumped += jump
+        self.jumps += 1
         self.world.settle()
+        deadline = self.world.status.get("failure", {}).get("category") == "Deadline"
+        assert ended or not deadline or jump <= LONGEST_GAP
 
     @rule()
     def pods_of_deleted_jobs_go(self) -> None:
@@ -119,8 +190,16 @@ class History(RuleBasedStateMachine):
     def worker_ends(self, code: int, seen: bool, data: st.DataObject) -> None:
         self.world.end(data.draw(st.sampled_from(self.world.workers)), code)
         self.incidents += 1
+        self.faults += code != 143
         if seen:
             self.world.settle()
+
+    @precondition(lambda self: self.world.workers)
+    @rule(word=st.sampled_from(WORDS), code=st.sampled_from([None, 1, 137, 143]), data=st.data())
+    def worker_is_disrupted(self, word: str, code: int | None, data: st.DataObject) -> None:
+        self.world.disrupt(data.draw(st.sampled_from(self.world.workers)), word, code)
+        self.incidents += 1
+        self.world.settle()
 
     @precondition(lambda self: self.world.workers)
     @rule(data=st.data(), replaced=st.booleans())
@@ -139,8 +218,10 @@ class History(RuleBasedStateMachine):
         first = self.world.status["attempt"]
         for _ in range(times):
             if self.job_works:
+                self.world.pods = {}
                 self.world.finish_job(JOB, "Failed")
                 self.incidents += 1
+                self.faults += 1
                 self.come_to_rest()
         assert self.world.status["attempt"] <= first + MAX_RESTARTS
 
@@ -152,10 +233,46 @@ class History(RuleBasedStateMachine):
                 name = self.world.workers[0]
                 self.world.end(name, 137)
                 self.incidents += 1
+                self.faults += 1
                 self.come_to_rest()
                 if self.job_works:
                     self.world.pod(name, JOB)
                     self.world.settle()
+
+    @precondition(lambda self: self.job_works and self.world.workers)
+    @rule()
+    def workers_run_out_of_memory_again_and_again(self) -> None:
+        for _ in range(MAX_RESTARTS + 2):
+            if self.job_works and self.world.workers:
+                self.world.end(self.world.workers[0], 137, reason="OOMKilled")
+                self.incidents += 1
+                self.faults += 1
+                self.come_to_rest()
+                if self.job_works and not self.world.workers:
+                    self.world.start_workers()
+                    self.world.settle()
+
+    @precondition(lambda self: self.job_works and self.world.workers)
+    @rule(word=st.sampled_from(WORDS))
+    def workers_are_preempted_again_and_again(self, word: str = "PreemptionByScheduler") -> None:
+        self.world.settle()
+        before = self.world.status["workers"]["failures"]
+        for _ in range(MAX_RESTARTS + 2):
+            if self.job_works and self.world.workers:
+                name = self.world.workers[0]
+                self.world.disrupt(name, word)
+                self.incidents += 1
+                self.world.settle()
+                if self.job_works:
+                    self.world.replace(name)
+                    self.world.settle()
+        assert self.world.status["workers"]["failures"] == before
+
+    @precondition(lambda self: self.job_works and self.world.workers)
+    @rule()
+    def workers_get_nowhere(self) -> None:
+        self.trainer_reports(step=3, phase="Training")
+        self.world.live_for(2 * STALL + 100)
 
     @precondition(lambda self: self.world.workers)
     @rule()
@@ -173,9 +290,7 @@ class History(RuleBasedStateMachine):
         self.world.settle()
 
     @precondition(lambda self: self.job_works)
-    @rule(
-        told=st.sampled_from(["nothing", "its result", "another's result"]), seconds=st.sampled_from([1, 60])
-    )
+    @rule(told=st.sampled_from(["nothing", "its own", "a foreign one"]), seconds=st.sampled_from([1, 60]))
     def job_succeeds(self, told: str, seconds: int) -> None:
         if told == "its own" and self.world.status.get("attempt"):
             self.world.told(step=10, total_steps=10, result=self.world.result())
@@ -185,13 +300,27 @@ class History(RuleBasedStateMachine):
                 self.world.end(name, 0, message.model_dump_json(by_alias=True))
         self.world.finish_job(JOB, "Succeeded")
         self.incidents += 1
+        self.faults += 1
         self.world.settle()
         self.world.wait(seconds)
 
     @precondition(lambda self: self.world.status.get("attempt"))
-    @rule(step=st.integers(0, 10))
-    def trainer_reports(self, step: int) -> None:
-        self.world.told(step=step, total_steps=10, loss=2.0)
+    @rule(step=st.integers(0, 10), phase=st.sampled_from(["Training", "Evaluating"]))
+    def trainer_reports(self, step: int, phase: str) -> None:
+        self.world.told(step=step, total_steps=10, loss=2.0, phase=phase)
+
+    @precondition(lambda self: self.world.status.get("attempt"))
+    @rule(step=st.integers(1, 10), seen=st.booleans())
+    def trainer_saves(self, step: int, seen: bool) -> None:
+        self.checkpoints.add(step)
+        self.world.checkpoint(step)
+        if seen:
+            self.world.reconcile()
+
+    @precondition(lambda self: self.world.report is not None)
+    @rule()
+    def a_report_is_lost(self) -> None:
+        self.world.report = None
 
     @rule(replicas=st.integers(1, 4))
     def user_scales(self, replicas: int) -> None:
@@ -199,7 +328,7 @@ class History(RuleBasedStateMachine):
 
     @rule(suspend=st.booleans())
     def user_suspends(self, suspend: bool) -> None:
-        self.world.edit(runPolicy={"suspend": suspend, **POLICY})
+        self.world.edit(runPolicy={"suspend": suspend, **self.policy})
 
     @rule(image=st.sampled_from(["a:1", "b:1"]))
     def user_changes_the_image(self, image: str) -> None:
@@ -256,7 +385,29 @@ class History(RuleBasedStateMachine):
     @invariant()
     def no_loss_is_counted_twice(self) -> None:
         workers = self.world.status.get("workers", {})
-        assert workers.get("failures", 0) <= workers.get("restarts", 0) <= self.incidents
+        stalls = self.elapsed // timedelta(seconds=2 * STALL) + self.jumps
+        assert workers.get("failures", 0) <= workers.get("restarts", 0) <= self.incidents + stalls
+
+    @invariant()
+    def what_the_cluster_does_is_nobodys_failure(self) -> None:
+        stalls = self.elapsed // timedelta(seconds=2 * STALL) + self.jumps
+        assert self.world.status.get("workers", {}).get("failures", 0) <= self.faults + stalls
+
+    @invariant()
+    def only_checkpoints_that_were_told_are_named(self) -> None:
+        checkpoint = self.world.status.get("checkpoint")
+        assert checkpoint is None or checkpoint["step"] in self.checkpoints
+
+    @invariant()
+    def remedies_are_few_and_each_halves(self) -> None:
+        remedies = self.world.status.get("remedies", [])
+        sizes = [2048, *(remedy["microBatchTokens"] for remedy in remedies)]
+        assert sizes == [2048, 1024, 512][: len(sizes)]
+
+    @invariant()
+    def no_time_counts_that_did_not_pass(self) -> None:
+        most = self.elapsed + self.jumps * LONGEST_GAP
+        assert self.world.status.get("activeSeconds", 0) <= most.total_seconds()
 
     @invariant()
     def nothing_is_to_be_looked_at_in_the_past(self) -> None:
