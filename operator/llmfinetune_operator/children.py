@@ -45,10 +45,11 @@ def desired_prepare_job(view: View) -> dict[str, Any]:
     shared = volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim)
     reference = view.spec.model.token_secret_ref
     token = [volumes.hugging_face_token(reference)] if reference else []
+    origin = volumes.origin(view.run_config, shared)
     return prepare_job(
         _pod(view, image=view.spec.runtime.image or view.settings.trainer_image),
         attempt=names.attempt_id(view.owner.uid, 0),
-        volumes=[*shared, *token],
+        volumes=[*shared, *token, *origin],
         suspend=view.suspended,
     )
 

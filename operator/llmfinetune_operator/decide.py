@@ -18,6 +18,7 @@ from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.observed import ChildRef, Object, Observed
 from llmfinetune_operator.policies.attempts import TrainingStep
 from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
+from llmfinetune_operator.policies.origin import origin_trouble
 from llmfinetune_operator.policies.ownership import name_trouble
 from llmfinetune_operator.policies.pod_troubles import next_look
 from llmfinetune_operator.policies.preparation import (
@@ -105,10 +106,11 @@ def _judge(view: View) -> _Findings:
     volume, prepared = storage(view), preparation(view)
     training = training_step(view, prepared=prepared is Preparation.DONE)
     prepare_job = desired_prepare_job(view)
+    can_begin = volume.usable and origin_trouble(view) is None
     return _Findings(
         storage=volume,
         preparation=prepared,
-        prepare=prepare_step(view, prepared, prepare_job, usable=volume.usable),
+        prepare=prepare_step(view, prepared, prepare_job, usable=can_begin),
         prepare_job=prepare_job,
         training=training,
         room=room(view),
@@ -123,6 +125,7 @@ def _trouble(view: View, volume: Storage, prepared: Preparation, training: Train
         deadline_trouble(view),
         name_trouble(view),
         refusal(view),
+        origin_trouble(view),
         volume.trouble,
         None if prepared is Preparation.DONE else preparation_trouble(view),
         training.trouble,

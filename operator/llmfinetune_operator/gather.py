@@ -79,6 +79,7 @@ class Gatherer:
             pods=pods,
             events=await self._warnings_about(key, children, pods, memory),
             report=self._reports.latest(key),
+            origin=self._store.fine_tune(Key(key.namespace, names.origin(fine_tune))),
             training_api_available=self._training_api.available,
             apply_errors=memory.errors,
             progress_ca=bundle(self._progress_ca, _known_ca(children, key), now=self._clock()),

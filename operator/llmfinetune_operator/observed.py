@@ -53,6 +53,8 @@ class Observed:
     """Warning events about the pods and the claim; gathered only while one of them is not running."""
     report: ReceivedReport | None = None
     """Latest progress report, None after an operator restart until the next one comes."""
+    origin: Object | None = None
+    """The fine-tune that `spec.resumeFrom.fineTune` names."""
     training_api_available: bool = True
     """Whether the API server knows the training job's kind."""
     apply_errors: Mapping[ChildRef, str] = field(default_factory=dict)

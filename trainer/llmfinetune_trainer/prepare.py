@@ -5,6 +5,7 @@ modules; then the weights travel. Everything is written beside and renamed, so t
 simply run again.
 """
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from llmfinetune_trainer.atomic import (
     remove_incomplete,
     write_atomically,
 )
+from llmfinetune_trainer.checkpoint.origin import take_over
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.build import build, check_examples, open_examples
@@ -86,10 +88,12 @@ def prepare(
         layout, progress, sources_root(), token, offline=offline, endpoint=os.environ.get("HF_ENDPOINT")
     )
     try:
-        if prepared := _opened(config, context):
-            return prepared
-        with exclusive(layout.prepared / ".lock"):  # a replaced pod may still be ending
-            return _opened(config, context) or _made(config, context)
+        prepared = _opened(config, context)
+        if prepared is None:
+            with exclusive(layout.prepared / ".lock"):  # a replaced pod may still be ending
+                prepared = _opened(config, context) or _made(config, context)
+        take_over(config, prepared, context, now=lambda: dt.datetime.now(dt.UTC))
+        return prepared
     except RunError:
         raise
     except Exception as error:  # libraries reword "no space left"; whatever else it is goes on unchanged

@@ -53,6 +53,10 @@ def _cel_text(pattern: str) -> str:
     return "'" + pattern.replace("\\", "\\\\") + "'"
 
 
+_INSIDE = (
+    r"self.startsWith('https://') || !self.matches('(^|/)\\.\\.(/|$)')",
+    "a source stays inside its volume: remove '..' from the path",
+)
 ClusterSource = Annotated[
     SourceUri,
     AfterValidator(_in_cluster),
@@ -66,10 +70,7 @@ ClusterSource = Annotated[
                 f"self.startsWith('https://') || self.matches({_cel_text(CLUSTER_PATTERN)})",
                 f"no source that a cluster can reach: {_FORMS}",
             ),
-            (
-                r"self.startsWith('https://') || !self.matches('(^|/)\\.\\.(/|$)')",
-                "a source stays inside its volume: remove '..' from the path",
-            ),
+            _INSIDE,
         )
     ),
 ]
@@ -90,10 +91,7 @@ VolumeSource = Annotated[
     Field(
         json_schema_extra=rules(
             (r"self.matches('^pvc://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/.+$')", _ON_A_VOLUME),
-            (
-                r"!self.matches('(^|/)\\.\\.(/|$)')",
-                "a source stays inside its volume: remove '..' from the path",
-            ),
+            _INSIDE,
         )
     ),
 ]

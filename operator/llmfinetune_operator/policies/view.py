@@ -56,12 +56,24 @@ class View:
     @cached_property
     def run_config(self) -> RunConfig:
         """What the trainer is asked to compute, with the remedies that earlier failures made needed."""
-        config = run_config(self.owner.name, self.owner.namespace, self.spec)
+        config = run_config(self.owner.name, self.owner.namespace, self.spec, origin=self.origin)
         remedies = [remedy.micro_batch_tokens for remedy in self.previous.remedies]
         tokens = [config.runtime.micro_batch_tokens, *remedies]
         least = min((each for each in tokens if each is not None), default=None)
         runtime = config.runtime.model_copy(update={"micro_batch_tokens": least})
         return config.model_copy(update={"runtime": runtime})
+
+    @cached_property
+    def origin(self) -> str | None:
+        """The source that `resumeFrom` stands for, None where it is not known. It is not forgotten when the
+        other fine-tune is deleted."""
+        resume, other, known = self.spec.resume_from, self.observed.origin, self.previous.resumed_from
+        if resume is None or resume.fine_tune is None:
+            return None if resume is None else resume.source
+        if other is not None:
+            storage = other["spec"].get("storage") or {}
+            return names.workspace(resume.fine_tune, storage.get("existingClaim"))
+        return known if known and names.is_workspace_of(known, resume.fine_tune) else None
 
     @property
     def suspended(self) -> bool:

@@ -53,6 +53,21 @@ def is_attempt_of(uid: str, attempt: str) -> bool:
     return attempt.startswith(f"{uid}-")
 
 
+def origin(fine_tune: Object) -> str:
+    """The fine-tune that this one starts from; empty where it names none."""
+    return str((fine_tune["spec"].get("resumeFrom") or {}).get("fineTune") or "")
+
+
+def workspace(name: str, existing_claim: str | None) -> str:
+    """A fine-tune's volume as a source."""
+    return f"pvc://{existing_claim}/{name}" if existing_claim else f"pvc://{claim(name)}/."
+
+
+def is_workspace_of(source: str, name: str) -> bool:
+    """Whether a source is the volume of the fine-tune with this name."""
+    return source == workspace(name, None) or source.endswith(f"/{name}")
+
+
 def child_refs(fine_tune: Object) -> tuple[ChildRef, ...]:
     """Every object whose live state `decide` needs to see in `Observed.children`, where it exists."""
     name = str(fine_tune["metadata"]["name"])

@@ -58,7 +58,7 @@ def pod_template(
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": _pod_security(),
         "containers": [main],
-        "volumes": [volume.pod_volume() for volume in volumes],
+        "volumes": list({volume.name: volume.pod_volume() for volume in volumes}.values()),
         **_placement(pod),
     }
     return {"metadata": {"labels": labels.of_component(pod.owner.name, component)}, "spec": spec}

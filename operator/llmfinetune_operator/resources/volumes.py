@@ -51,6 +51,24 @@ def shared_volumes(config: RunConfig, *, existing_claim: str | None) -> list[Vol
     ]
 
 
+def origin(config: RunConfig, mounted: Iterable[Volume]) -> list[Volume]:
+    """The claim that `resumeFrom` names, for the prepare Job: workers read what it copied.
+
+    A claim that a pod mounts anyway is mounted a second time under the same volume, because kubelet waits
+    for ever for a claim that two volumes of one pod name.
+    """
+    if config.resume_from is None or config.resume_from.source is None:
+        return []
+    claim = parse_source(config.resume_from.source).name
+    source = {"persistentVolumeClaim": {"claimName": claim}}
+    path = str(layout.SOURCES / "claims" / claim)
+    same = [volume for volume in mounted if volume.source == source]
+    if any(volume.path == path for volume in same):
+        return []
+    name = same[0].name if same else "origin"
+    return [Volume(name=name, path=path, source=source, read_only=True)]
+
+
 def shared_memory() -> Volume:
     """Memory through which processes of one pod exchange tensors."""
     return Volume(

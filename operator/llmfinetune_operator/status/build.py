@@ -27,6 +27,7 @@ def build_status(view: View, facts: Facts) -> LLMFineTuneStatus:
         completion_time=format_time(view.now) if now_in in TERMINAL else None,
         active_seconds=active.seconds,
         active_time=None if now_in in TERMINAL else active.counted_at,
+        resumed_from=view.origin,
         workers=_workers(view, facts, now_in),
         failure=_failure(view, facts),
         remedies=[*view.previous.remedies, *([facts.remedy] if facts.remedy else [])],

@@ -72,6 +72,14 @@ CASES: dict[str, Bad] = {
         "method__lora", {"targetModules": ["q_proj; rm -rf"]}, "spec.method.lora.targetModules[0]"
     ),
     "65 targets": Bad("method__lora", {"targetModules": ["a"] * 65}, "must have at most 64 items"),
+    # resuming
+    "no origin": Bad("resumeFrom", {}, "give exactly one of them"),
+    "two origins": Bad("resumeFrom", {"fineTune": "a", "source": "pvc://a/b"}, "give exactly one of them"),
+    "itself": Bad("resumeFrom", {"fineTune": "bad"}, "this fine-tune itself"),
+    "fine-tune with a capital": Bad("resumeFrom", {"fineTune": "Other"}, "spec.resumeFrom.fineTune"),
+    "origin on a hub": Bad("resumeFrom", {"source": "hf://owner/adapter"}, "use pvc://claim/path"),
+    "origin out of its volume": Bad("resumeFrom", {"source": "pvc://a/../b"}, "remove '..'"),
+    "unknown way to resume": Bad("resumeFrom", {"fineTune": "a", "mode": "merge"}, "resumeFrom.mode"),
     # training
     "zero epochs": Bad("training__epochs", 0, "spec.training.epochs"),
     "negative epochs": Bad("training__epochs", -1, "spec.training.epochs"),

@@ -25,6 +25,7 @@ IMMUTABLE: dict[str, tuple[str, Json]] = {
     "method": ("spec.method", {"method": {"lora": {"rank": 16}}}),
     "seed": ("spec.training", {"training": {"seed": 7}}),
     "epochs": ("spec.training", {"training": {"epochs": 1}}),
+    "what to start from": ("spec.resumeFrom", {"resumeFrom": {"fineTune": "other"}}),
 }
 
 

@@ -68,23 +68,25 @@ class CheckpointStore:
     def newest(self) -> Path | None:
         """The newest checkpoint whose checksums match. Torn ones are removed: kept, they would count as one
         of the last."""
-        for path in self._newest_first():
+        for path in newest_first(self._directory):
             if is_whole(path):
                 return path
             log.warning("checkpoint %s is torn or changed and is not used", path.name)
             shutil.rmtree(path, ignore_errors=True)
         return None
 
-    def _newest_first(self) -> list[Path]:
-        return sorted(self._directory.glob(f"{PREFIX}*"), reverse=True)
-
     def _prune(self) -> None:
-        for path in self._newest_first()[self._keep :]:
+        for path in newest_first(self._directory)[self._keep :]:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def newest_first(directory: Path) -> list[Path]:
+    """The checkpoints below a directory, whole ones or not."""
+    return sorted(directory.glob(f"{PREFIX}*"), reverse=True)
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint that `CheckpointStore.newest` returned."""
+    """Reads a whole checkpoint."""
     state = json.loads((path / STATE).read_text(encoding="utf-8"))
     tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
     return Checkpoint(step=state["step"], tensors=tensors, state=state)

@@ -134,6 +134,10 @@ class RuntimeFacts(Message):
     """Which path of the engine ran."""
     world_size: int = Field(ge=1, le=4096)
     """Workers that compute together."""
+    micro_batch_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    """Most tokens that a worker computes at once: runtime.microBatchTokens, or chosen by the memory."""
+    recompute: bool = False
+    """Whether activations are computed again in the backward pass, because there is no room to keep them."""
 
 
 class HistoryPoint(Message):

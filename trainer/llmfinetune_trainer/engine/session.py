@@ -14,7 +14,6 @@ from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared, open_prepared
-from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Ranks
 from llmfinetune_trainer.engine.loop import Training, evaluate_once, run_steps
 from llmfinetune_trainer.engine.machine import this_machine
@@ -95,7 +94,7 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
         tracker=tracker,
         checkpoints=writer if run.ranks.rank == 0 else None,
         check_stop=run.stop.check,
-        token_budget=token_budget(run.config.runtime),
+        token_budget=model.token_budget,
     )
     run.stop.on_overdue = lambda: _leave(training, writer)
     try:

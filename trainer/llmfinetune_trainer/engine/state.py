@@ -1,6 +1,8 @@
 """Everything that changes while training: what a checkpoint holds, the same on every rank."""
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from llmfinetune_trainer.checkpoint.store import Checkpoint
@@ -22,13 +24,21 @@ class TrainingState:
 
     There is no state of a random generator: the order of samples and every dropout seed are functions of the
     configured seed and the position. `lock` is held while a step changes the state, so that a copy is never
-    torn.
+    torn. `settings` are what another run must share to go on from here.
     """
 
-    def __init__(self, adapters: Adapters, optimizer: FlatAdamW, *, config_digest: str) -> None:
+    def __init__(
+        self,
+        adapters: Adapters,
+        optimizer: FlatAdamW,
+        *,
+        config_digest: str,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.adapters = adapters
         self.optimizer = optimizer
         self.config_digest = config_digest
+        self.settings = settings
         self.step = 0
         self.cursor = 0
         self.recent_losses: list[float] = []
@@ -77,6 +87,7 @@ class TrainingState:
     def _values(self) -> dict[str, Any]:
         return {
             "configDigest": self.config_digest,
+            "settings": dict(self.settings),
             "cursor": self.cursor,
             "updates": self.optimizer.num_updates,
             "recentLosses": self.recent_losses,
@@ -100,6 +111,17 @@ class TrainingState:
                 f"the checkpoint of step {checkpoint.step} belongs to another model, data set or setting",
                 hint="use another workspace or name for the changed fine-tune, or remove its checkpoints",
             )
+        self._take_over(checkpoint)
+
+    def begin_from(self, origin: Checkpoint) -> None:
+        """Starts from another run's state, or from its adapter alone."""
+        if origin.state["origin"]["mode"] == "continue":
+            self._take_over(origin)
+        else:
+            self.adapters.load(origin.tensors["adapter"])
+
+    def _take_over(self, checkpoint: Checkpoint) -> None:
+        values = checkpoint.state
         self._restore_tensors(checkpoint)
         self.step, self.cursor = checkpoint.step, values["cursor"]
         self.recent_losses = list(values["recentLosses"])

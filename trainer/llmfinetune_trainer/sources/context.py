@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from llmfinetune_trainer.config.layout import ENV_SOURCES, SOURCES, Layout
-from llmfinetune_trainer.errors import RunError, data_error, model_access_error
+from llmfinetune_trainer.errors import RunError, data_error, model_access_error, user_error
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "resumeFrom"]
 
 
 class FetchContext(NamedTuple):
@@ -33,5 +33,5 @@ def sources_root(environment: Mapping[str, str] = os.environ) -> Path:
 
 def access_error(kind: Kind, reason: str, message: str, *, hint: str = "") -> RunError:
     """What a source names cannot be had: in the category of what it was to be."""
-    make = model_access_error if kind == "model" else data_error
+    make = {"model": model_access_error, "dataset": data_error, "resumeFrom": user_error}[kind]
     return make(reason, message, hint=hint)

@@ -94,7 +94,7 @@ def test_status_has_no_defaults() -> None:
 def test_rules_that_forbid_say_what_to_do() -> None:
     immutable = [message for message in messages(resource_schema()) if "cannot change" in message]
 
-    assert len(immutable) == 8
+    assert len(immutable) == 9
     assert all("create a new LLMFineTune" in message for message in immutable)
 
 

@@ -63,6 +63,7 @@ class World:
         self.children: dict[ChildRef, dict[str, Any]] = {}
         self.pods: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
+        self.origin: dict[str, Any] | None = None
         self.report: ReceivedReport | None = None
         self.apply_errors: dict[ChildRef, str] = {}
         self.training_api_available = True
@@ -80,6 +81,7 @@ class World:
             children=copy.deepcopy(self.children),
             pods=tuple(copy.deepcopy(list(self.pods.values()))),
             events=tuple(self.events),
+            origin=copy.deepcopy(self.origin),
             report=self.report,
             training_api_available=self.training_api_available,
             apply_errors=dict(self.apply_errors),
