@@ -6,6 +6,7 @@ from datetime import datetime
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.mounts import mount_trouble
+from llmfinetune_operator.policies.sandboxes import sandbox_trouble
 from llmfinetune_operator.policies.scheduling import looked_at_again, scheduling_trouble
 from llmfinetune_operator.policies.termination import explain
 from llmfinetune_operator.policies.trouble import Trouble
@@ -32,6 +33,7 @@ def _not_started(pod: Object, view: View) -> Trouble | None:
         start_trouble(pod, settings=view.settings, now=view.now)
         or scheduling_trouble(pod, settings=view.settings, now=view.now)
         or mount_trouble(pod, view.observed.events)
+        or sandbox_trouble(pod, view.observed.events)
     )
 
 

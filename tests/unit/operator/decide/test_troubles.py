@@ -52,6 +52,28 @@ def config_map_missing(world: World) -> None:
     event(world, world.pods[POD], "FailedMount", message)
 
 
+def volume_elsewhere(world: World) -> None:
+    preparing(world)
+    message = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other'
+    event(world, world.pods[POD], "FailedAttachVolume", message)
+
+
+def no_network(world: World) -> None:
+    preparing(world, conditions=[{"type": "PodReadyToStartContainers", "status": "False"}])
+    message = 'Failed to create pod sandbox: plugin type="calico" failed'
+    event(world, world.pods[POD], "FailedCreatePodSandBox", message)
+
+
+def network_not_ready(world: World) -> None:
+    preparing(world)
+    event(world, world.pods[POD], "NetworkNotReady", "network is not ready: cni plugin not initialized")
+
+
+def block_volume(world: World) -> None:
+    preparing(world)
+    event(world, world.pods[POD], "FailedMapVolume", "MapVolume.SetUpDevice failed")
+
+
 def image_pull(world: World) -> None:
     preparing(world, **waiting("ImagePullBackOff", 'Back-off pulling image "trainer:1"'))
 
@@ -75,6 +97,10 @@ HEALING: dict[str, tuple[Callable[[World], None], str, str]] = {
     "Secret missing": (secret_missing, "SecretMissing", "kubectl create secret generic hf-token"),
     "key of the Secret missing": (secret_key_missing, "SecretKeyMissing", "model.tokenSecretRef.key"),
     "ConfigMap missing": (config_map_missing, "ConfigMapMissing", "source"),
+    "volume attached elsewhere": (volume_elsewhere, "MountFailed", "claim"),
+    "volume cannot be mapped": (block_volume, "MountFailed", "claim"),
+    "network of the pod cannot be set up": (no_network, "SandboxFailed", "network plugin"),
+    "network of the node is not ready": (network_not_ready, "SandboxFailed", "network plugin"),
     "image cannot be pulled": (image_pull, "ImagePullFailed", "runtime.image"),
     "no node has room": (no_room, "Unschedulable", "workers.resources.requests"),
     "claim of a source missing": (source_claim_missing, "ClaimMissing", "source"),
@@ -99,6 +125,14 @@ def test_trouble_is_a_condition_with_its_fix_and_heals(
     world.pod(POD, PREPARE)
     world.settle()
     assert world.phase == "Preparing"
+    assert "failure" not in world.status
+
+
+def test_what_kept_a_sandbox_from_being_set_up_is_over_once_it_is_there() -> None:
+    world = World()
+    no_network(world)
+    world.pods[POD]["status"]["conditions"] = [{"type": "PodReadyToStartContainers", "status": "True"}]
+    world.settle()
     assert "failure" not in world.status
 
 
