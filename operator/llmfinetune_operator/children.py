@@ -50,7 +50,8 @@ def desired_prepare_job(view: View) -> dict[str, Any]:
         _pod(view, image=view.spec.runtime.image or view.settings.trainer_image),
         attempt=names.attempt_id(view.owner.uid, 0),
         volumes=[*shared, *token, *origin],
-        suspend=view.suspended,
+        suspend=view.suspended or view.queue is not None,
+        queue=view.queue,
     )
 
 
@@ -68,7 +69,8 @@ def desired_training_job(
             replicas=replicas,
             min_replicas=workers.min_replicas,
             max_replicas=workers.scale_limit,
-            suspend=view.suspended,
+            suspend=view.suspended or view.queue is not None,
+            queue=view.queue,
             on_one_node="ReadWriteMany" not in access_modes,
             template_hash=restart_hash(view.spec),
         )

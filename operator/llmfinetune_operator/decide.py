@@ -16,6 +16,7 @@ from llmfinetune_operator.children import (
 )
 from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.observed import ChildRef, Object, Observed
+from llmfinetune_operator.policies import jobs
 from llmfinetune_operator.policies.attempts import TrainingStep
 from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
 from llmfinetune_operator.policies.origin import origin_trouble
@@ -23,11 +24,11 @@ from llmfinetune_operator.policies.ownership import name_trouble
 from llmfinetune_operator.policies.pod_troubles import next_look
 from llmfinetune_operator.policies.preparation import (
     Preparation,
-    job_condition,
     preparation,
     preparation_trouble,
 )
 from llmfinetune_operator.policies.prepare import PrepareStep, prepare_step
+from llmfinetune_operator.policies.queueing import is_fixed
 from llmfinetune_operator.policies.refusals import refusal
 from llmfinetune_operator.policies.room import Room, room
 from llmfinetune_operator.policies.storage import Storage, storage
@@ -140,7 +141,7 @@ def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:
     objects = [*desired_claim(view), *desired_configuration(view)]
     if found.prepare.apply:
         objects.append(found.prepare_job)
-    if found.training.apply:
+    if found.training.apply and not is_fixed(view, view.training_job):
         modes = found.storage.access_modes
         objects.append(
             desired_training_job(
@@ -182,7 +183,7 @@ def _expired(view: View) -> list[Deletion]:
 def _still_working(view: View) -> list[Deletion]:
     deletions = []
     prepare, job = view.prepare_job, view.training_job
-    if prepare is not None and not (job_condition(prepare, "Complete") or job_condition(prepare, "Failed")):
+    if prepare is not None and not jobs.is_over(prepare):
         deletions.append(_deletion(view.prepare_ref, prepare))
     if job is not None and view.backend.state(job) is JobState.ACTIVE:
         deletions.append(_deletion(view.training_ref, job))

@@ -24,6 +24,7 @@ CHANGES: dict[str, ChangeClass] = {
     "storage.existingClaim": "immutable",
     "storage.retain": "live",
     "runPolicy": "live",
+    "runPolicy.queueName": "restart",
     "runPolicy.priorityClassName": "restart",
 }
 """Paths below `spec`; the longest that a field's path begins with decides."""

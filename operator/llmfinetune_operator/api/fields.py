@@ -164,6 +164,10 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBD
 """Name of a Kubernetes object."""
 
 
+QueueName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_SUBDOMAIN)]
+"""Name of a queue: it is the value of a label."""
+
+
 def parse_duration(duration: str) -> timedelta:
     """Convert `1h30m` to a time span.
 

@@ -5,7 +5,14 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmfinetune_operator.api.fields import ClusterSource, Duration, ObjectName, VolumeSource, parse_duration
+from llmfinetune_operator.api.fields import (
+    ClusterSource,
+    Duration,
+    ObjectName,
+    QueueName,
+    VolumeSource,
+    parse_duration,
+)
 from llmfinetune_operator.api.runtime import RuntimeSpec
 from llmfinetune_operator.api.storage import StorageSpec
 from llmfinetune_operator.api.workers import WorkersSpec
@@ -77,6 +84,9 @@ class RunPolicy(Frozen):
     ttl_after_finished: Duration | None = None
     """How long after its end jobs, pods and configuration stay, such as 24h; then they are removed, and so is
     the volume unless storage.retain is true. Results stay in the status. Without it everything stays."""
+    queue_name: QueueName | None = None
+    """Kueue's LocalQueue that the jobs wait in: it says when they run, and where. Another number of workers
+    is another job, which waits anew."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods; without it, the cluster's default."""
 

@@ -24,7 +24,15 @@ MAX_WORKER_PODS = 999
 MAX_REMEDIES = 2
 
 FineTunePhase = Literal[
-    "Pending", "Preparing", "Training", "Evaluating", "Exporting", "Succeeded", "Failed", "Suspended"
+    "Pending",
+    "Queued",
+    "Preparing",
+    "Training",
+    "Evaluating",
+    "Exporting",
+    "Succeeded",
+    "Failed",
+    "Suspended",
 ]
 ConditionStatus = Literal["True", "False", "Unknown"]
 Number = Annotated[str, Field(max_length=32, pattern=r"^-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?$")]

@@ -32,6 +32,8 @@ class Workers:
     min_replicas: int
     max_replicas: int
     suspend: bool
+    queue: str | None
+    """The Kueue LocalQueue that the job is put into."""
     on_one_node: bool
     """Whether the volume can be mounted by one node at a time only."""
     template_hash: str
@@ -48,6 +50,12 @@ class Backend(Protocol):
 
     def state(self, live: Object) -> JobState:
         """Where the live job stands."""
+
+    def is_suspended(self, live: Object) -> bool:
+        """Whether the live job has no pods for now, and is to have none."""
+
+    def replicas(self, live: Object) -> int:
+        """How many workers the live job asks for."""
 
     def finished_at(self, live: Object) -> datetime | None:
         """When it succeeded or failed, None while it has not."""

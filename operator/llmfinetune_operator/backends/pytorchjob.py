@@ -41,7 +41,9 @@ class PyTorchJobBackend:
     def workers_object(self, workers: Workers) -> dict[str, Any]:
         """The complete PyTorchJob."""
         owner = workers.pod.owner
-        metadata = child_metadata(owner, names.training_job(owner.name), component=COMPONENT_WORKER)
+        metadata = child_metadata(
+            owner, names.training_job(owner.name), component=COMPONENT_WORKER, queue=workers.queue
+        )
         metadata["annotations"] = {
             ANNOTATION_ATTEMPT: str(workers.attempt),
             ANNOTATION_IMAGE: workers.pod.image,
@@ -88,6 +90,14 @@ class PyTorchJobBackend:
         if _condition(live, "Failed"):
             return JobState.FAILED
         return JobState.SUCCEEDED if _condition(live, "Succeeded") else JobState.ACTIVE
+
+    def is_suspended(self, live: Object) -> bool:
+        """Whether the live job has no pods for now, and is to have none."""
+        return bool(live["spec"].get("runPolicy", {}).get("suspend"))
+
+    def replicas(self, live: Object) -> int:
+        """How many workers the live job asks for."""
+        return int(live["spec"]["pytorchReplicaSpecs"]["Worker"].get("replicas", 1))
 
     def finished_at(self, live: Object) -> datetime | None:
         """When it succeeded or failed, None while it has not."""

@@ -29,7 +29,7 @@ class Activity(NamedTuple):
 def activity(view: View) -> Activity:
     """The active time, counted up to now."""
     seconds = (view.previous.active_seconds or 0) + _gap(view)
-    return Activity(seconds, None if view.suspended else format_time(view.now))
+    return Activity(seconds, None if view.is_paused else format_time(view.now))
 
 
 def is_to_be_counted(view: View) -> bool:
@@ -42,7 +42,7 @@ def is_to_be_counted(view: View) -> bool:
 
 def counted_next(view: View) -> datetime | None:
     """When the time is to be written down at the latest, None where nothing depends on it."""
-    if view.spec.run_policy.active_deadline_span is None or view.suspended:
+    if view.spec.run_policy.active_deadline_span is None or view.is_paused:
         return None
     since = parse_time(view.previous.active_time)
     return view.now + COUNTED_EVERY if since is None or is_to_be_counted(view) else since + COUNTED_EVERY

@@ -40,7 +40,7 @@ def losses(view: View, *, asked: int) -> Losses:
     """Compares the live pods with the remembered ones. `asked` is how many workers the job has."""
     before = Counts.of(view)
     job = view.training_job
-    if job is None or view.suspended or view.is_outdated:
+    if job is None or view.is_paused or view.is_outdated:
         return Losses(before.without_pods())
     if view.backend.state(job) is not JobState.ACTIVE:
         return Losses(before)

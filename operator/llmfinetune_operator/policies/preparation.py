@@ -3,7 +3,7 @@ now."""
 
 from enum import Enum
 
-from llmfinetune_operator.observed import Object
+from llmfinetune_operator.policies import jobs
 from llmfinetune_operator.policies.pod_troubles import pod_trouble
 from llmfinetune_operator.policies.remedies import prepare_ran_out
 from llmfinetune_operator.policies.trouble import Trouble, failure
@@ -28,9 +28,9 @@ def preparation(view: View) -> Preparation:
     job = view.prepare_job
     if job is None:
         return Preparation.DONE if _remembered(view) else Preparation.MISSING
-    if job_condition(job, "Failed"):
+    if jobs.condition(job, "Failed"):
         return Preparation.FAILED
-    if not job_condition(job, "Complete"):
+    if not jobs.condition(job, "Complete"):
         return Preparation.RUNNING
     return (
         Preparation.OUTDATED
@@ -42,7 +42,7 @@ def preparation(view: View) -> Preparation:
 def preparation_trouble(view: View) -> Trouble | None:
     """Why preparation does not go on, or why it failed for good."""
     job = view.prepare_job
-    failed = job_condition(job, "Failed") if job else None
+    failed = jobs.condition(job, "Failed") if job else None
     told = pod_trouble(view.prepare_pods, view)
     if told is not None and told.failure.category == "OutOfMemory":
         return Trouble(failure=prepare_ran_out(view, told.failure), final=True)
@@ -55,12 +55,6 @@ def preparation_trouble(view: View) -> Trouble | None:
     return Trouble(
         failure=failure("Internal", "PrepareFailed", message, hint=hint, retryable=False), final=True
     )
-
-
-def job_condition(job: Object, kind: str) -> Object | None:
-    """A condition of a batch Job that is True."""
-    conditions = job.get("status", {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), None)
 
 
 def _remembered(view: View) -> bool:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from llmfinetune_operator.constants import ANNOTATION_TEMPLATE_HASH
+from llmfinetune_operator.constants import ANNOTATION_TEMPLATE_HASH, LABEL_QUEUE
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.preparation import Preparation
+from llmfinetune_operator.policies.queueing import is_fixed
 from llmfinetune_operator.policies.view import View, annotation
 
 
@@ -27,9 +28,22 @@ def prepare_step(view: View, state: Preparation, desired: Object, *, usable: boo
     if state is Preparation.OUTDATED:
         return PrepareStep(delete=True)
     if state is Preparation.RUNNING:
-        is_other = annotation(job, ANNOTATION_TEMPLATE_HASH) not in {None, _hash(desired)}
-        return PrepareStep(apply=not is_other, delete=is_other)
+        return _running(view, job, desired)
     return PrepareStep()
+
+
+def _running(view: View, job: Object, desired: Object) -> PrepareStep:
+    is_other = annotation(job, ANNOTATION_TEMPLATE_HASH) not in {None, _hash(desired)}
+    if is_other or _queue(job) != _queue(desired):
+        return PrepareStep(delete=True)
+    if is_fixed(view, job):
+        return PrepareStep(delete=view.suspended)
+    return PrepareStep(apply=True)
+
+
+def _queue(job: Object) -> str | None:
+    label: str | None = (job["metadata"].get("labels") or {}).get(LABEL_QUEUE)
+    return label
 
 
 def _hash(job: Object) -> str | None:

@@ -15,9 +15,10 @@ def restart_hash(spec: LLMFineTuneSpec) -> str:
     """Hash of the restart-class fields as the user wrote them.
 
     Taken from the spec and not from the pod template, so that an upgrade of the operator, which may build
-    templates otherwise, restarts nobody.
+    templates otherwise, restarts nobody; and without defaults, so that neither do fields that are new in it.
     """
-    return content_hash(_restart_fields(spec.model_dump(mode="json", by_alias=True), ""))
+    given = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return content_hash(_restart_fields(given, ""))
 
 
 def _restart_fields(value: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -25,7 +26,8 @@ def _restart_fields(value: dict[str, Any], prefix: str) -> dict[str, Any]:
     for key, inner in value.items():
         path = f"{prefix}{key}"
         if isinstance(inner, dict) and any(declared.startswith(f"{path}.") for declared in CHANGES):
-            kept[key] = _restart_fields(inner, f"{path}.")
+            if below := _restart_fields(inner, f"{path}."):
+                kept[key] = below
         elif change_class(path) == "restart":
             kept[key] = inner
     return kept

@@ -49,7 +49,7 @@ def room(view: View) -> Room:
     """Judges where the workers' pods are."""
     known, now = _remembered(view), view.now
     job = view.training_job
-    if view.suspended:
+    if view.is_paused:
         return Room(asked=view.replicas)
     retry_at = parse_time(known.retry_time)
     is_held = known.limit is not None and retry_at is not None and now < retry_at
@@ -76,8 +76,10 @@ def _waiting(view: View, found: Room) -> Room:
     if view.now < due:
         known = found.known.model_copy(update={"waiting_since": since})
         return replace(found, known=known, wake_at=min(due, found.wake_at or due))
-    if found.placed < view.spec.workers.min_replicas:
-        return replace(found, known=found.known.model_copy(update={"waiting_since": since}), is_short=True)
+    is_short = found.placed < view.spec.workers.min_replicas
+    if is_short or view.queue is not None:  # a queue admits a job for one number of workers only
+        known = found.known.model_copy(update={"waiting_since": since})
+        return replace(found, known=known, is_short=is_short)
     return _limited(view, found)
 
 

@@ -28,7 +28,7 @@ class Scheduled(NamedTuple):
 def scheduled(view: View, room: Room, access_modes: Sequence[str]) -> Scheduled | None:
     """Where the workers are, None while there are none to schedule."""
     job = view.training_job
-    if job is None or view.suspended or view.is_outdated or view.backend.state(job) is not JobState.ACTIVE:
+    if job is None or view.is_paused or view.is_outdated or view.backend.state(job) is not JobState.ACTIVE:
         return None
     on_one_node = "ReadWriteMany" not in access_modes
     if room.known.limit is not None:

@@ -10,6 +10,7 @@ from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
 from llmfinetune_operator.policies.failing import job_failed, worker_failed
 from llmfinetune_operator.policies.losses import Losses, losses
+from llmfinetune_operator.policies.queueing import is_fixed, is_resized
 from llmfinetune_operator.policies.restart import needs_restart
 from llmfinetune_operator.policies.retries import given_up, waits_until
 from llmfinetune_operator.policies.room import room
@@ -36,7 +37,9 @@ def training_step(view: View, *, prepared: bool) -> TrainingStep:
             return job_failed(view, step, why_failed(view))
         case JobState.SUCCEEDED:
             return _succeeded(view, job, step)
-    if needs_restart(view, job) or not prepared:
+    if view.suspended and is_fixed(view, job):
+        return replace(step, delete=not pods.is_leaving(job))
+    if needs_restart(view, job) or is_resized(view, job) or not prepared:
         return next_attempt(view, step, step.counts)
     return _active(view, step, lost)
 
@@ -61,7 +64,7 @@ def _making_room(view: View, step: TrainingStep) -> TrainingStep:
 
 
 def _active(view: View, step: TrainingStep, lost: Losses) -> TrainingStep:
-    if view.suspended:
+    if view.is_paused:
         return replace(step, apply=True)
     if lost.failure is not None:
         return worker_failed(view, step, lost.failure)

@@ -9,10 +9,10 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, LLMFineTuneStatus, run_config
-from llmfinetune_operator.backends.base import Backend
+from llmfinetune_operator.backends.base import Backend, JobState
 from llmfinetune_operator.constants import ANNOTATION_ATTEMPT, COMPONENT_PREPARE, COMPONENT_WORKER
 from llmfinetune_operator.observed import ChildRef, Object, Observed
-from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies import jobs, pods
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.resources.metadata import Owner
 from llmfinetune_operator.settings import Settings
@@ -79,6 +79,34 @@ class View:
     def suspended(self) -> bool:
         """Whether the user asks for a pause."""
         return self.spec.run_policy.suspend
+
+    @property
+    def queue(self) -> str | None:
+        """The queue that says when jobs run."""
+        return self.spec.run_policy.queue_name
+
+    @property
+    def job_in_queue(self) -> Object | None:
+        """The unfinished job that a queue decides about: the training job, else the prepare Job."""
+        training, prepare = self.training_job, self.prepare_job
+        if self.queue is None:
+            return None
+        if training is not None and self.backend.state(training) is JobState.ACTIVE:
+            return training
+        return None if prepare is None or jobs.is_over(prepare) else prepare
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the job that is to run waits for its queue."""
+        job = self.job_in_queue
+        if job is None or self.suspended:
+            return False
+        return self.backend.is_suspended(job) if job is self.training_job else jobs.is_suspended(job)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is meant to run now: the user asks for a pause, or a queue holds the job."""
+        return self.suspended or self.is_held
 
     @property
     def claim_name(self) -> str:

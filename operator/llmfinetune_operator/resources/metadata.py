@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llmfinetune_operator.constants import API_VERSION, KIND, LABEL_NAME
+from llmfinetune_operator.constants import API_VERSION, KIND, LABEL_NAME, LABEL_QUEUE
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.resources import labels
 
@@ -45,9 +45,13 @@ class Owner:
         }
 
 
-def child_metadata(owner: Owner, name: str, *, component: str | None = None) -> dict[str, Any]:
-    """Metadata of an owned child; jobs say which component they run."""
+def child_metadata(
+    owner: Owner, name: str, *, component: str | None = None, queue: str | None = None
+) -> dict[str, Any]:
+    """Metadata of an owned child; jobs say which component they run, and which queue they wait in."""
     own = labels.of_component(owner.name, component) if component else labels.common(owner.name)
+    if queue is not None:
+        own[LABEL_QUEUE] = queue
     return {
         "name": name,
         "namespace": owner.namespace,

@@ -24,6 +24,7 @@ def prepare_job(
     attempt: str,
     volumes: Sequence[Volume],
     suspend: bool,
+    queue: str | None,
 ) -> dict[str, Any]:
     """Complete Job that runs `llmfinetune prepare`.
 
@@ -38,7 +39,9 @@ def prepare_job(
         volumes=volumes,
     )
     template["spec"]["restartPolicy"] = "Never"
-    metadata = child_metadata(pod.owner, names.prepare_job(pod.owner.name), component=COMPONENT_PREPARE)
+    metadata = child_metadata(
+        pod.owner, names.prepare_job(pod.owner.name), component=COMPONENT_PREPARE, queue=queue
+    )
     metadata["annotations"] = {ANNOTATION_TEMPLATE_HASH: content_hash(template)}
     return {
         "apiVersion": "batch/v1",

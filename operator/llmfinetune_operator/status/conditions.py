@@ -6,6 +6,7 @@ from typing import NamedTuple
 from llmfinetune_operator.api.v1alpha1 import Condition, ConditionStatus, FineTunePhase
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.preparation import Preparation
+from llmfinetune_operator.policies.queueing import admission
 from llmfinetune_operator.policies.shortage import scheduled
 from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import View
@@ -22,6 +23,7 @@ _PREPARE_MESSAGES = {
 
 _PHASES: Mapping[FineTunePhase, str] = {
     "Pending": "waiting for pods to start",
+    "Queued": "the job waits for the queue in runPolicy.queueName to admit it",
     "Preparing": "model and data are being fetched, checked and prepared",
     "Training": "workers are training",
     "Evaluating": "workers are evaluating on the held-out split",
@@ -47,6 +49,7 @@ def conditions(view: View, facts: Facts, phase: FineTunePhase) -> list[Condition
         *_summary(facts, phase),
         Judgement("StorageReady", facts.storage.ready, facts.storage.reason, facts.storage.message),
         _prepared(facts),
+        *_admitted(view),
         *_scheduled(view, facts),
         _training(view, facts, phase),
         Judgement("Succeeded", facts.succeeded, *_reason(facts, phase)),
@@ -78,6 +81,11 @@ def _prepared(facts: Facts) -> Judgement:
     if facts.trouble is not None and not done:
         reason, message = facts.trouble.failure.reason, facts.trouble.failure.message
     return Judgement("Prepared", done, reason, message)
+
+
+def _admitted(view: View) -> Sequence[Judgement]:
+    found = admission(view)
+    return () if found is None else (Judgement("Admitted", *found),)
 
 
 def _scheduled(view: View, facts: Facts) -> Sequence[Judgement]:

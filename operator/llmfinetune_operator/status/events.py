@@ -7,6 +7,7 @@ from llmfinetune_operator.decision import EventToPost
 from llmfinetune_operator.status.phase import TERMINAL
 
 _PHASE_EVENTS = {
+    "Queued": ("Queued", "Waiting for the queue to admit the job"),
     "Preparing": ("PreparationStarted", "Fetching, checking and preparing model and data"),
     "Training": ("TrainingStarted", "Workers are training"),
     "Suspended": ("Suspended", "Paused; runPolicy.suspend: false goes on from the last checkpoint"),

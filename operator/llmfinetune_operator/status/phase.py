@@ -35,6 +35,8 @@ def _idle(view: View, facts: Facts) -> FineTunePhase:
     before = view.previous.phase
     if view.suspended:
         return "Suspended" if all(pods.is_over(pod) for pod in view.observed.pods) else before or "Pending"
-    if before is None or before in {"Suspended", *TERMINAL} or facts.trouble is not None:
+    if view.is_held and facts.trouble is None:
+        return "Queued"
+    if before is None or before in {"Suspended", "Queued", *TERMINAL} or facts.trouble is not None:
         return "Pending"
     return before

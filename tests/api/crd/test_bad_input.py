@@ -29,9 +29,8 @@ CASES: dict[str, Bad] = {
     # unknown fields
     "misspelled field": Bad("training__learningrate", 0.1, 'unknown field "spec.training.learningrate"'),
     "two methods": Bad("method", {"lora": {}, "full": {}}, 'unknown field "spec.method.full"'),
-    "an output that cannot be asked for": Bad("output", {"quantize": "q4"}, 'unknown field "spec.output.quantize"'),
-    "a queue that cannot be asked for": Bad(
-        "runPolicy__queueName", "a", 'unknown field "spec.runPolicy.queueName"'
+    "an output that cannot be asked for": Bad(
+        "output", {"quantize": "q4"}, 'unknown field "spec.output.quantize"'
     ),
     # sources
     "local path": Bad("model__source", "./models/base", SOURCES),
@@ -125,6 +124,10 @@ CASES: dict[str, Bad] = {
         "workers", {"replicas": 2, "minReplicas": 3, "maxReplicas": 2}, "lower minReplicas"
     ),
     "more workers than samples in a batch": Bad("workers__replicas", 65, "raise batchSize or lower replicas"),
+    "queue with a capital": Bad("runPolicy__queueName", "Team", "spec.runPolicy.queueName"),
+    "queue whose name no label can hold": Bad(
+        "runPolicy__queueName", "q" * 64, "spec.runPolicy.queueName: Too long"
+    ),
     "no patience with the scheduler": Bad("workers__schedulingTimeout", "9s", "must be from 10s to 24h"),
     "too much patience with the scheduler": Bad(
         "workers__schedulingTimeout", "24h1s", "must be from 10s to 24h"

@@ -93,6 +93,7 @@ SPEC_FIELDS = [
     "spec.runPolicy.maxRestarts",
     "spec.runPolicy.activeDeadline",
     "spec.runPolicy.ttlAfterFinished",
+    "spec.runPolicy.queueName",
     "spec.runPolicy.priorityClassName",
 ]
 
