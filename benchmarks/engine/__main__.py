@@ -1,27 +1,32 @@
 """Speed of the engine's fast path alone, as a share of the matrix-product peak measured in between.
 
-    python -m benchmarks.engine MODEL DATA [--targets q_proj v_proj] [--no-prefix] [--parts]
+    python -m benchmarks.engine MODEL DATA [--targets q_proj v_proj] [--no-prefix] [--parts] [--shape 1b]
 
-Prints useful tokens per second, the share of the peak, and with --parts where the time goes.
+Prints useful tokens per second, the share of the peak, and with --parts where the time goes. With one thread
+the clock is the processor's, so that a busy machine can be measured too.
 """
 
 import argparse
 import resource
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks.engine.batches import micro_batches
-from benchmarks.engine.clock import Parts, matrix_peak, seconds
+from benchmarks.clock import matrix_peak, seconds
+from benchmarks.engine.batches import load_samples, micro_batches
+from benchmarks.engine.models import SHAPES, make_model
+from benchmarks.engine.parts import Parts
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.fused import FusedGradients
 from llmfinetune_trainer.engine.fused.flops import work_of_batch
-from llmfinetune_trainer.model.load import load_base
 from llmfinetune_trainer.model.lora import attach_adapters
+
+REPEATS = 6
+"""Matrix products between two micro-batches."""
 
 
 class Measured(NamedTuple):
@@ -32,13 +37,8 @@ class Measured(NamedTuple):
     share: float
 
 
-def engine_of(arguments: argparse.Namespace) -> tuple[FusedGradients, int]:
+def engine_of(base: Any, arguments: argparse.Namespace) -> tuple[FusedGradients, int]:
     """The engine, and the number of its adapters' weights."""
-    if (arguments.model / "model.safetensors").exists():
-        base = load_base(arguments.model, dtype=torch.bfloat16)
-    else:
-        config = AutoConfig.from_pretrained(arguments.model, local_files_only=True)
-        base = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).requires_grad_(False).eval()
     lora = LoraConfig(rank=arguments.rank, dropout=arguments.dropout, target_modules=arguments.targets)
     model, adapters = attach_adapters(base, lora, seed=0)
     engine = FusedGradients(
@@ -48,13 +48,13 @@ def engine_of(arguments: argparse.Namespace) -> tuple[FusedGradients, int]:
 
 
 def measure(
-    engine: FusedGradients, batches: Sequence[MicroBatch], *, adapter_weights: int, config: object
+    engine: FusedGradients, batches: Sequence[MicroBatch], *, adapter_weights: int, config: Any
 ) -> list[Measured]:
     """Alternates the peak and micro-batches; the share of each is against the mean of the peaks around it."""
-    results, peak = [], matrix_peak()
+    results, peak = [], matrix_peak(repeats=REPEATS)
     for batch in batches:
-        took = seconds(lambda batch=batch: engine.forward_backward(batch, scale=1e-3, dropout_seed=1))
-        before, peak = peak, matrix_peak()
+        took = seconds(partial(engine.forward_backward, batch, scale=1e-3, dropout_seed=1))
+        before, peak = peak, matrix_peak(repeats=REPEATS)
         work = work_of_batch(batch, config=config, adapter_weights=adapter_weights).total
         results.append(Measured(batch.input_ids.numel(), took, share=work / took / ((before + peak) / 2)))
     return results
@@ -74,13 +74,32 @@ def report(results: Sequence[Measured]) -> str:
 
 def main() -> None:
     """Runs the benchmark."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    base = make_model(arguments.model, shape=arguments.shape, vocabulary=arguments.vocabulary)
+    engine, adapter_weights = engine_of(base, arguments)
+    samples = load_samples(arguments.data, arguments.tokenizer or arguments.model, rows=arguments.rows)
+    batches = micro_batches(samples, tokens=arguments.tokens)
+    engine.forward_backward(batches[0], scale=1e-3, dropout_seed=1)
+    parts = Parts(engine) if arguments.parts else None
+    results = measure(engine, batches, adapter_weights=adapter_weights, config=base.config)
+    print(f"{engine.kernels.name} kernels: {report(results)}")
+    if parts is not None:
+        print(parts.table(sum(result.seconds for result in results)))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
         "model", type=Path, help="directory with config.json; without weights they are random"
     )
     parser.add_argument("data", type=Path, help="rows in Alpaca's columns")
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="random weights of this shape instead")
+    parser.add_argument("--vocabulary", type=int, help="random weights with so many tokens")
     parser.add_argument("--tokenizer", type=Path, help="directory of the tokenizer, if not the model's")
-    parser.add_argument("--targets", nargs="+", default=["q_proj", "v_proj"])
+    parser.add_argument(
+        "--targets", nargs="+", default=["q_proj", "v_proj"], help="adapted layers, or all-linear"
+    )
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--tokens", type=int, default=2048, help="tokens of a micro-batch")
@@ -89,22 +108,7 @@ def main() -> None:
     parser.add_argument("--no-prefix", action="store_true", help="compute every token")
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--parts", action="store_true", help="say where the time goes")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    engine, adapter_weights = engine_of(arguments)
-    config = AutoConfig.from_pretrained(arguments.model, local_files_only=True)
-    batches = micro_batches(
-        arguments.data,
-        arguments.tokenizer or arguments.model,
-        tokens=arguments.tokens,
-        rows=arguments.rows,
-    )
-    engine.forward_backward(batches[0], scale=1e-3, dropout_seed=1)
-    parts = Parts(engine) if arguments.parts else None
-    results = measure(engine, batches, adapter_weights=adapter_weights, config=config)
-    print(f"{engine.kernels.name} kernels: {report(results)}")
-    if parts is not None:
-        print(parts.table(sum(result.seconds for result in results)))
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

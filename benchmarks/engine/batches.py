@@ -47,8 +47,8 @@ class MemorySamples:
         return self._samples[index].targets
 
 
-def micro_batches(data: Path, tokenizer_path: Path, *, tokens: int, rows: int) -> list[MicroBatch]:
-    """Micro-batches of one step over `rows` shuffled rows in the Alpaca template, packed as in training."""
+def load_samples(data: Path, tokenizer_path: Path, *, rows: int) -> MemorySamples:
+    """Samples of `rows` shuffled rows in the Alpaca template."""
     tokenizer: Any = load_tokenizer(tokenizer_path)
     examples = open_examples([data], DatasetConfig(source=str(data.absolute())))
     chat = chat_renderer(tokenizer)
@@ -59,5 +59,9 @@ def micro_batches(data: Path, tokenizer_path: Path, *, tokens: int, rows: int) -
     encoded = encode(
         [rendered[index] for index in order], tokenizer, max_length=MAX_LENGTH, cut_into_several=False
     )
-    samples = MemorySamples([sample for each in encoded for sample in each.samples])
+    return MemorySamples([sample for each in encoded for sample in each.samples])
+
+
+def micro_batches(samples: MemorySamples, *, tokens: int) -> list[MicroBatch]:
+    """Micro-batches of one step over all samples, packed as in training."""
     return [micro_batch(samples, indices) for indices in packed(samples.lengths, budget=tokens)]

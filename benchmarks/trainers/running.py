@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.clock import matrix_peak
 from benchmarks.trainers.contestants import Contestant
 from benchmarks.trainers.environments import ensure_environment
 from benchmarks.trainers.figures import run_figures
 from benchmarks.trainers.flops import adapter_weights, training_flops
-from benchmarks.trainers.gemm import measure_gemm
 from benchmarks.trainers.process import ContestantError, Ended, LineWatcher, run_process
 from benchmarks.trainers.samples import Samples
 from benchmarks.trainers.setup import CLI, Setup, model_config
@@ -36,9 +36,9 @@ def run_contestant(contestant: Contestant | None, setup: Setup, *, output: Path)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     try:
-        before = measure_gemm(threads=setup.workload.threads)
+        before = matrix_peak(threads=setup.workload.threads)
         finished = run_ours(setup, output) if contestant is None else run_peer(contestant, setup, output)
-        after = measure_gemm(threads=setup.workload.threads)
+        after = matrix_peak(threads=setup.workload.threads)
         figures = run_figures(
             finished.report,
             started_at=finished.ended.started_at,

@@ -20,7 +20,7 @@ def native() -> NativeKernels:
     library = load_library() if has_avx512_bf16() else None
     if library is None:
         pytest.skip("needs AVX-512 with bf16 and a C++ compiler")
-    return NativeKernels(library)
+    return NativeKernels(library, own_products=True)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -30,6 +30,21 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def wide(rows: int, columns: int) -> Tensor:
     """Rows that lie further apart than they are long."""
     return torch.zeros(rows, columns + 8, dtype=torch.bfloat16)[:, :columns]
+
+
+def product_of(rows: int, depth: int, columns: int) -> Operation:
+    """A product with a matrix in either layout, and with a bias; outputs and left rows lie apart."""
+
+    def product(kernels: Kernels) -> tuple[Tensor, ...]:
+        left, right = wide(rows, depth), noise(depth, columns, seed=1)
+        left.copy_(noise(rows, depth))
+        plain, turned, biased = (wide(rows, columns) for _ in range(3))
+        kernels.product(left, right, out=plain)
+        kernels.product(left, right.t().contiguous().t(), out=turned)
+        kernels.product(left, right, out=biased, bias=noise(columns, seed=2))
+        return plain, turned, biased
+
+    return product
 
 
 def rms_norm(kernels: Kernels) -> tuple[Tensor, ...]:
@@ -110,6 +125,11 @@ def spans(*lengths: int, prefix: int = 0) -> Documents:
 
 GROUPED, LONE = Heads(6, 2, 32, scale=0.2), Heads(3, 3, 96, scale=0.1)
 OPERATIONS = {
+    "product of full panels": product_of(96, 64, 128),
+    "product whose sides fill no tile and no panel": product_of(53, 50, 111),
+    "product deeper than a panel": product_of(61, 6500, 70),
+    "product of more rows than a task has": product_of(2101, 48, 65),
+    "product of an odd depth": product_of(64, 51, 64),
     "norm": rms_norm,
     "norm of a sum": rms_norm_of_sum,
     "norm, backward": rms_norm_backward,

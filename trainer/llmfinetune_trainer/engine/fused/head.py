@@ -36,8 +36,8 @@ def loss_and_gradient(
     for start in range(0, len(hidden), CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
         logits = space.take("logits", len(targets[chunk]), len(weight))
-        torch.mm(hidden[chunk], weight.t(), out=logits)
+        kernels.product(hidden[chunk], weight.t(), out=logits)
         losses.append(kernels.cross_entropy(logits, targets[chunk], gradient=gradient is not None))
         if gradient is not None:
-            torch.mm(logits, weight, out=gradient[chunk])
+            kernels.product(logits, weight, out=gradient[chunk])
     return float(torch.cat(losses).sum()) if losses else 0.0

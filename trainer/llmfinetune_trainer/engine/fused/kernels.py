@@ -1,4 +1,4 @@
-"""What a decoder layer needs besides matrix products. Two implementations give the same results to rounding:
+"""What a decoder layer computes. Two implementations give the same results to rounding:
 
 `torch_kernels` in plain torch, for every type and processor, and `native_kernels` in C++ for bf16 on AVX-512.
 Outputs are written into tensors that the caller owns; rows may lie further apart than they are long.
@@ -73,6 +73,9 @@ class Kernels(Protocol):
     """The operations, with x̂ = x / rms(x)."""
 
     name: str
+
+    def product(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None = None) -> None:
+        """out = a·b + bias; rows of `b` or of its transpose are contiguous."""
 
     def rms_norm(
         self,

@@ -109,11 +109,7 @@ class FusedLinear:
         plain, low = x[:, : self.inputs], x[:, self.inputs :]
         if self.rank:
             self._project(plain, low, masks)
-        weight = self._matrix[: self.outputs].t()
-        if self.bias is None:
-            torch.mm(x, weight, out=out)
-        else:
-            torch.addmm(self.bias, x, weight, out=out)
+        masks.kernels.product(x, self._matrix[: self.outputs].t(), out=out, bias=self.bias)
         return low.clone()
 
     def _project(self, x: Tensor, low: Tensor, masks: Masks) -> None:
@@ -151,10 +147,11 @@ class FusedLinear:
 
     def input_gradient(self, upstream: Tensor, *, out: Tensor, masks: Masks) -> None:
         """Computes out [rows, inputs] = dx from dy with dz beside it."""
+        product = masks.kernels.product
         if not masks.dropouts:
-            torch.mm(upstream, self._matrix[:, : self.inputs], out=out)
+            product(upstream, self._matrix[:, : self.inputs], out=out)
             return
-        torch.mm(upstream[:, : self.outputs], self._matrix[: self.outputs, : self.inputs], out=out)
+        product(upstream[:, : self.outputs], self._matrix[: self.outputs, : self.inputs], out=out)
         for adapter in self.adapters:
             up = self._matrix[self.outputs :, : self.inputs][adapter.ranks]
             masks.add(torch.mm(upstream[:, self.outputs :][:, adapter.ranks], up), adapter.identity, out=out)

@@ -7,18 +7,46 @@ import torch
 from torch import Tensor
 
 from llmfinetune_trainer.engine.fused.kernels import Documents, Dropout, Heads, Rotary
+from llmfinetune_trainer.engine.fused.torch_kernels import torch_product
 
 LANES = 16
 """Numbers in a vector register: widths are multiples of it, head sizes of twice it."""
 
+NARROWEST = 48
+"""Products with a side shorter than this stay with torch."""
+
 
 class NativeKernels:
-    """See `Kernels`."""
+    """See `Kernels`.
+
+    Args:
+        library: the compiled kernels.
+        own_products: whether its matrix products are used, which are for vectors: the better choice where
+        the processor has no matrix unit.
+    """
 
     name = "native"
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, *, own_products: bool) -> None:
         self._library = library
+        self._own_products = own_products
+
+    def product(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None = None) -> None:
+        """See `Kernels`."""
+        if not (self._own_products and is_ours(a, b)):
+            torch_product(a, b, out=out, bias=bias)
+            return
+        transposed = b.stride(0) == 1
+        self._library.matmul(
+            *_matrix(a),
+            b.data_ptr(),
+            b.stride(1 if transposed else 0),
+            transposed,
+            None if bias is None else bias.data_ptr(),
+            *_matrix(out),
+            *out.shape,
+            len(b),
+        )
 
     def rms_norm(
         self,
@@ -118,6 +146,13 @@ class NativeKernels:
             shared.data_ptr(),
             *_matrix(out),
         )
+
+
+def is_ours(a: Tensor, b: Tensor) -> bool:
+    """Whether the library's product takes these: pairs along the depth, and no sliver of a result."""
+    rows, depth = a.shape
+    plain = a.stride(1) == 1 and 1 in b.stride()
+    return plain and depth % 2 == 0 and min(rows, depth, b.shape[1]) >= NARROWEST
 
 
 def _matrix(x: Tensor) -> tuple[int, int]:

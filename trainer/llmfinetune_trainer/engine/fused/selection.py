@@ -13,7 +13,9 @@ from llmfinetune_trainer.engine.fused.torch_kernels import TorchKernels
 def choose_kernels(dtype: torch.dtype, config: Any) -> Kernels:
     """Chooses for a transformers configuration; compiles once where the image does not carry the library."""
     library = load_library() if dtype == torch.bfloat16 and has_avx512_bf16() and fits(config) else None
-    return TorchKernels() if library is None else NativeKernels(library)
+    if library is None:
+        return TorchKernels()
+    return NativeKernels(library, own_products=not torch.cpu._is_amx_tile_supported())
 
 
 def fits(config: Any) -> bool:

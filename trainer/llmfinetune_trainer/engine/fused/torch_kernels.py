@@ -14,6 +14,10 @@ class TorchKernels:
 
     name = "torch"
 
+    def product(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None = None) -> None:
+        """See `Kernels`."""
+        torch_product(a, b, out=out, bias=bias)
+
     def rms_norm(
         self,
         x: Tensor,
@@ -100,6 +104,14 @@ class TorchKernels:
     ) -> None:
         """See `Kernels`."""
         torch_attention.backward(upstream, qkv, statistics, documents, heads, out=out)
+
+
+def torch_product(a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None) -> None:
+    """out = a·b + bias through torch's libraries."""
+    if bias is None:
+        torch.mm(a, b, out=out)
+    else:
+        torch.addmm(bias, a, b, out=out)
 
 
 def keep_mask(dropout: Dropout, columns: int) -> Tensor:

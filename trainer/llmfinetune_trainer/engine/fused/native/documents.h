@@ -29,13 +29,13 @@ index_t padded(index_t n) { return (n + 15) / 16 * 16; }
 
 // out[k][key] = dword k of row `key`: rows become columns.
 void pack_transposed(const bf16* x, const Shape& s, const Document& d, uint32_t* out, index_t ld) {
-  const index_t dwords = s.size / 2;
   for (index_t key = 0; key < ld; key += 16)
-    for (index_t k = 0; k < dwords; k++) {
-      alignas(64) uint32_t lanes[16];
+    for (index_t k = 0; k < s.size; k += 32) {
+      __m512i rows[16];
       for (index_t i = 0; i < 16; i++)
-        lanes[i] = key + i < d.keys() ? ((const uint32_t*)(x + d.row(key + i) * s.ld))[k] : 0;
-      _mm512_store_si512(out + k * ld + key, _mm512_load_si512(lanes));
+        rows[i] = key + i < d.keys() ? _mm512_loadu_si512(x + d.row(key + i) * s.ld + k) : _mm512_setzero_si512();
+      transpose(rows);
+      for (index_t i = 0; i < 16; i++) _mm512_store_si512(out + (k / 2 + i) * ld + key, rows[i]);
     }
 }
 
@@ -51,8 +51,6 @@ void pack_pairs(const bf16* x, const Shape& s, const Document& d, uint32_t* out,
 }
 
 Left rows_of(const bf16* x, index_t ld) { return {(const uint32_t*)x, ld / 2, 1}; }
-
-__mmask16 first(index_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
 
 // The prefix is a document of its own, the first; the others see it.
 Document document(const int64_t* starts, const int64_t* lengths, index_t i, index_t prefix) {

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 POINTER, SIZE, FLOAT, FLAG = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_float, ctypes.c_int
 SIGNATURES = {
+    "matmul": [POINTER, SIZE, POINTER, SIZE, FLAG, POINTER, POINTER, SIZE, SIZE, SIZE, SIZE],
     "rms_norm": [POINTER, SIZE, POINTER, POINTER, POINTER, POINTER, SIZE, POINTER, SIZE, SIZE, FLOAT],
     "rms_norm_backward": [
         POINTER,
