@@ -1,0 +1,1 @@
+"""How the engine scales over processes of one machine."""

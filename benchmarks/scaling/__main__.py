@@ -1,0 +1,130 @@
+"""`python -m benchmarks.scaling`: the engine on 1, 2 and 4 processes with equally many cores each.
+
+The global batch stays the same. Prints a table, and writes the key `scaling` of build/bench/result.json.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, with_efficiency
+from benchmarks.trainers.setup import find_data, make_setup
+from benchmarks.trainers.workload import Workload
+
+ROOT = Path("build/bench")
+COUNTS = (1, 2, 4)
+TIMEOUT_SECONDS = 600
+
+
+def main() -> None:
+    """Measures one number of processes after the other."""
+    options = _options()
+    output = (ROOT / "scaling").absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    data = find_data(options.data)
+    setup = make_setup(Workload(), data=data, root=ROOT / "qv")
+    cores = sorted(os.sched_getaffinity(0))
+    job = Job(
+        model=str(setup.model),
+        data=str(data),
+        output=str(output),
+        cores=cores,
+        threads=options.threads or max(1, len(cores) // COUNTS[-1]),
+        batch_size=options.batch_size,
+        steps=options.steps,
+        targets=list(setup.workload.targets),
+    )
+    (output / "job.json").write_text(json.dumps(asdict(job)), encoding="utf-8")
+    groups = [group_figures(run_group(job, count), shares_cores=job.shares_cores(count)) for count in COUNTS]
+    figures = {"threads_per_process": job.threads, "groups": with_efficiency(groups)}
+    _write(figures)
+    print(table(figures))
+
+
+def run_group(job: Job, count: int) -> list[RankReport]:
+    """Runs so many ranks at once; their reports in order.
+
+    Raises:
+        RuntimeError: a rank failed; the message is the end of its log.
+    """
+    output = Path(job.output)
+    port = _free_port()
+    ranks = [_started(output, rank, count, port=port, threads=job.threads) for rank in range(count)]
+    try:
+        codes = [rank.wait(TIMEOUT_SECONDS) for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    if any(codes):
+        log = output / f"{count}-{next(rank for rank, code in enumerate(codes) if code)}.log"
+        raise RuntimeError(f"{log}: {log.read_text(encoding='utf-8')[-600:]}")
+    return [_report(output / f"{count}-{rank}.json") for rank in range(count)]
+
+
+def _started(output: Path, rank: int, count: int, *, port: int, threads: int) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(["trainer", "."]),
+        "PYTHONWARNINGS": "ignore",
+    }
+    command = [sys.executable, "-m", "benchmarks.scaling.worker", str(output / "job.json")]
+    with (output / f"{count}-{rank}.log").open("wb") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _report(path: Path) -> RankReport:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return RankReport(gemm=tuple(values["gemm"]), steps=[StepTimes(**step) for step in values["steps"]])
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    lines = [
+        f"{figures['threads_per_process']} core(s) a process",
+        "processes  tokens/s  speed-up  communication  waiting  of the compute-bound ideal",
+    ]
+    for group in figures["groups"]:
+        shared = "  (processes take turns on cores)" if group["shares_cores"] else ""
+        lines.append(
+            f"{group['processes']:>9}  {group['tokens_per_second']:>8.0f}  {group['speedup']:>7.2f}x  "
+            f"{group['communication_share']:>13.2%}  {group['wait_share']:>7.2%}  "
+            f"{group['efficiency']:>10.1%}{shared}"
+        )
+    return "\n".join(lines)
+
+
+def _write(figures: dict[str, Any]) -> None:
+    path = ROOT / "result.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(result | {"scaling": figures}, indent=1), encoding="utf-8")
+    partial.replace(path)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2, help="optimizer steps for each number of processes")
+    parser.add_argument("--batch-size", type=int, default=64, help="samples in an optimizer step")
+    parser.add_argument("--threads", type=int, help="cores of a process (default: what 4 of them can have)")
+    parser.add_argument("--data", type=Path, help="alpaca rows as JSON (default: LLMFINETUNE_DATA)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
