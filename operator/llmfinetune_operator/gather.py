@@ -77,6 +77,7 @@ class Gatherer:
             fine_tune=fine_tune,
             children=children,
             pods=pods,
+            failed_pods=self._store.failed_pods(key),
             events=await self._warnings_about(key, children, pods, memory),
             report=self._reports.latest(key),
             origin=self._store.fine_tune(Key(key.namespace, names.origin(fine_tune))),

@@ -49,6 +49,8 @@ class Observed:
     job."""
     pods: tuple[Object, ...] = ()
     """Pods of the prepare Job and of the training job."""
+    failed_pods: tuple[Object, ...] = ()
+    """Pods that failed and are gone, the last of each name, as they were seen last by this process."""
     events: tuple[Object, ...] = ()
     """Warning events about the pods and the claim; gathered only while one of them is not running."""
     report: ReceivedReport | None = None

@@ -22,6 +22,7 @@ class Store:
         self._fine_tunes: dict[Key, Object] = {}
         self._children: dict[Key, dict[ChildRef, Object]] = {}
         self._keys: dict[tuple[str, ChildRef], Key] = {}
+        self._failed_pods: dict[Key, dict[str, Object]] = {}
         self._deleted: OrderedDict[str, int] = OrderedDict()
 
     def fine_tune(self, key: Key) -> Object | None:
@@ -40,6 +41,10 @@ class Store:
         """Return the fine-tune's pods, in order of name."""
         found = [(ref.name, child) for ref, child in self._all(key).items() if ref.kind == "Pod"]
         return tuple(pod for _, pod in sorted(found, key=lambda item: item[0]))
+
+    def failed_pods(self, key: Key) -> tuple[Object, ...]:
+        """Return pods that failed and are gone, the last of each name: controllers remove them at once."""
+        return tuple(self._failed_pods.get(key, {}).values())
 
     def objects(self, api_version: str, kind: str) -> list[Object]:
         """Return every object of a kind."""
@@ -72,7 +77,10 @@ class Store:
             assert key is not None
             if same_uid(self._fine_tunes.get(key), obj):
                 del self._fine_tunes[key]
+                self._failed_pods.pop(key, None)
             return {key}
+        if key is not None and obj["kind"] == "Pod" and (obj.get("status") or {}).get("phase") == "Failed":
+            self._failed_pods.setdefault(key, {})[obj["metadata"]["name"]] = slim(obj)
         known = self._keys.get((obj["metadata"]["namespace"], ref_of(obj)))
         if known is not None and same_uid(self._children[known][ref_of(obj)], obj):
             self._forget_child(known, ref_of(obj))

@@ -47,7 +47,8 @@ def losses(view: View, *, asked: int) -> Losses:
     expected = {names.worker_pod(view.owner.name, index) for index in range(asked)}
     live = {pods.name(pod): pod for pod in view.worker_pods if pods.name(pod) in expected}
     remembered = {pod.name: pod for pod in before.pods if pod.name in expected}
-    seen = [_see(remembered.get(name), live.get(name), name) for name in sorted({*live, *remembered})]
+    gone = {pods.uid(pod): pod for pod in view.observed.failed_pods}
+    seen = [_see(remembered.get(name), live.get(name), gone) for name in sorted({*live, *remembered})]
     counts = replace(before, pods=tuple(each.pod for each in seen))
     lost = [each for each in seen if each.newly_lost]
     return _counted(view, counts, lost, is_whole=_others_are_there(view, live, lost, asked=asked))
@@ -60,18 +61,32 @@ class _Seen(NamedTuple):
     """How it ended, where that can still be seen."""
 
 
-def _see(known: WorkerPod | None, live: Object | None, name: str) -> _Seen:
-    """What became of one worker: it is as it was, it ended, or another pod has its name."""
+def _see(known: WorkerPod | None, live: Object | None, gone: Mapping[str, Object]) -> _Seen:
+    """What became of one worker: it is as it was, it ended, or another pod has its name.
+
+    The training operator removes a pod as soon as it failed; how it ended is then told by what was seen last.
+    """
+    before = gone.get(known.uid) if known is not None and not known.lost else None
     if live is None:
         assert known is not None, "a name comes from the live pods or from the remembered ones"
-        return _Seen(known.model_copy(update={"lost": True}), newly_lost=not known.lost)
-    ended = pods.termination(live)
-    lost = ended is not None and (ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE or bool(ended.disruption))
-    replaced = known is not None and known.uid != pods.uid(live) and not known.lost
-    counted = known is not None and known.uid == pods.uid(live) and known.lost
-    pod = WorkerPod(name=name, uid=pods.uid(live), lost=lost)
-    newly_lost = replaced or (lost and not counted)
-    return _Seen(pod, newly_lost, explain(ended) if ended is not None and lost and newly_lost else None)
+        pod = known.model_copy(update={"lost": True})
+        return _Seen(pod, newly_lost=not known.lost, ending=_how_it_ended(before))
+    pod = WorkerPod(name=pods.name(live), uid=pods.uid(live), lost=_how_it_ended(live) is not None)
+    if known is None or known.uid != pod.uid:
+        replaced = known is not None and not known.lost
+        return _Seen(
+            pod, newly_lost=replaced or pod.lost, ending=_how_it_ended(before) or _how_it_ended(live)
+        )
+    newly_lost = pod.lost and not known.lost
+    return _Seen(pod, newly_lost=newly_lost, ending=_how_it_ended(live) if newly_lost else None)
+
+
+def _how_it_ended(pod: Object | None) -> FailureStatus | None:
+    """Why a pod was lost, None where there is none or it was not."""
+    ended = pods.termination(pod) if pod is not None else None
+    if ended is None or (ended.exit_code < FIRST_RETRYABLE_EXIT_CODE and not ended.disruption):
+        return None
+    return explain(ended)
 
 
 def _counted(view: View, counts: Counts, lost: Sequence[_Seen], *, is_whole: bool) -> Losses:

@@ -205,7 +205,9 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data(), replaced=st.booleans())
     def worker_vanishes(self, data: st.DataObject, replaced: bool) -> None:
         name = data.draw(st.sampled_from(self.world.workers))
-        del self.world.pods[name]
+        pod = self.world.pods.pop(name)
+        if pod["status"]["phase"] == "Failed":
+            self.world.failed_pods.append(pod)
         self.incidents += 1
         if replaced and self.job_works:
             self.world.pod(name, JOB)

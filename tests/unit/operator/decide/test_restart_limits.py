@@ -123,6 +123,23 @@ def test_what_workers_do_by_themselves_counts(happens: Callable[[World], None], 
     assert (workers["restarts"], workers["failures"], workers["lastRestartReason"]) == (1, 1, reason)
 
 
+@pytest.mark.parametrize(("happens", "reason"), COUNTED.values(), ids=COUNTED.keys())
+@pytest.mark.parametrize("is_replaced", [True, False], ids=["replaced already", "not yet replaced"])
+def test_a_failed_pod_that_is_gone_before_anybody_looks_counts_the_same(
+    happens: Callable[[World], None], reason: str, is_replaced: bool
+) -> None:
+    world = World().training()
+    happens(world)
+    for name in WORKERS:
+        if world.pods[name]["status"]["phase"] == "Failed":
+            world.failed_pods.append(world.pods.pop(name))
+            if is_replaced:
+                world.replace(name)
+    world.settle()
+    workers = world.status["workers"]
+    assert (workers["restarts"], workers["failures"], workers["lastRestartReason"]) == (1, 1, reason)
+
+
 def crash(world: World, code: int = 137) -> None:
     """A worker crashes, and the training operator replaces it at once."""
     world.wait(40)

@@ -62,6 +62,7 @@ class World:
         }
         self.children: dict[ChildRef, dict[str, Any]] = {}
         self.pods: dict[str, dict[str, Any]] = {}
+        self.failed_pods: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.origin: dict[str, Any] | None = None
         self.report: ReceivedReport | None = None
@@ -80,6 +81,7 @@ class World:
             fine_tune=copy.deepcopy(self.fine_tune),
             children=copy.deepcopy(self.children),
             pods=tuple(copy.deepcopy(list(self.pods.values()))),
+            failed_pods=tuple(self.failed_pods),
             events=tuple(self.events),
             origin=copy.deepcopy(self.origin),
             report=self.report,

@@ -52,6 +52,20 @@ def test_pods_are_kept_apart_and_in_order_of_name(store: Store) -> None:
     assert store.children(KEY) == {}
 
 
+def test_how_a_pod_failed_is_known_after_it_is_gone(store: Store) -> None:
+    """The training operator removes a pod as soon as it failed."""
+    failed = {**pod("medical-worker-0", uid="a"), "status": {"phase": "Failed"}}
+    ended = {**pod("medical-worker-1", uid="b"), "status": {"phase": "Succeeded"}}
+    for each in (failed, ended):
+        store.put(each)
+        store.remove(each)
+    assert store.pods(KEY) == ()
+    assert [each["metadata"]["uid"] for each in store.failed_pods(KEY)] == ["a"]
+    store.put(fine_tune())
+    store.remove(fine_tune())
+    assert store.failed_pods(KEY) == ()
+
+
 def test_what_is_known_is_no_news(store: Store) -> None:
     """A watch delivers what the operator itself has written."""
     assert store.put(child()) == {KEY}
