@@ -101,7 +101,7 @@ API_SERVER_RESTARTED = Fault(
     inject=restart_api_server,
     back=reported,
     interrupts=False,
-    steps=120,
+    steps=150,
     embedded_only=True,
 )
 CONFIGURATION_EDITED = Fault(

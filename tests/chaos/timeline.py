@@ -69,14 +69,16 @@ class Timeline(NamedTuple):
 
     def at(self, time: float) -> Moment:
         """How far training was at a time."""
-        steps = [step for step in self.steps if step.time <= time]
-        begun = [resumption for resumption in self.resumptions if resumption.time <= time]
-        saves = [save for save in self.saves if save.time <= time]
+        seen = Timeline(
+            tuple(step for step in self.steps if step.time <= time),
+            tuple(begun for begun in self.resumptions if begun.time <= time),
+            tuple(save for save in self.saves if save.time <= time),
+        )
         return Moment(
             time=time,
-            generation=begun[-1].generation if begun else 0,
-            step=steps[-1].step if steps else 0,
-            saved=saves[-1].step if saves else 0,
+            generation=seen.resumptions[-1].generation if seen.resumptions else 0,
+            step=seen.last(),
+            saved=seen.saves[-1].step if seen.saves else 0,
         )
 
     def next_step(self, moment: Moment, holds: Callable[[Step], bool] = lambda _: True) -> Step | None:
@@ -89,4 +91,7 @@ class Timeline(NamedTuple):
 
     def last(self) -> int:
         """The step computed last."""
-        return self.steps[-1].step if self.steps else 0
+        begun = self.resumptions[-1] if self.resumptions else None
+        if self.steps and begun and self.steps[-1].generation == begun.generation:
+            return self.steps[-1].step
+        return begun.step if begun else 0

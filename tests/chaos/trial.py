@@ -9,7 +9,7 @@ from tests.chaos.fault import Fault, broken_promise
 from tests.chaos.observer import Observer
 from tests.chaos.record import Record, record
 from tests.chaos.scenario import Scenario
-from tests.chaos.victim import Victim
+from tests.chaos.victim import TrainingEndedError, Victim
 from tests.e2e.history import Samples, count_samples
 from tests.e2e.manifests import fine_tune, merged
 from tests.e2e.session import Session, phase, reached
@@ -36,9 +36,13 @@ class Trial:
 
         Raises:
             AssertionError: a promise was broken; the message says which.
+            TrainingEndedError: it was not injected, because too few steps are left.
         """
         try:
+            self._arrange(fault.workers)
             seconds = self._inject(fault)
+        except TrainingEndedError:
+            raise
         except BaseException:
             record(Record(fault=fault.name, survived=False))
             raise
@@ -61,7 +65,6 @@ class Trial:
 
     def _inject(self, fault: Fault) -> float:
         victim = self.victim
-        self._arrange(fault.workers)
         before, moment = victim.get(), victim.moment()
         try:
             fault.inject(victim)
@@ -88,11 +91,17 @@ class Trial:
 
     def _arrange(self, workers: int) -> None:
         victim = self.victim
-        if victim.get()["spec"]["workers"]["replicas"] != workers:
+        found = victim.get()
+        if phase(found) in {"Succeeded", "Failed"}:
+            raise TrainingEndedError(f"{victim.name} is {phase(found)}")
+        if found["spec"]["workers"]["replicas"] != workers:
             victim.scale(workers)
         victim.wait(
             f"steps of {workers} workers",
-            lambda: bool(steps := victim.observer.timeline().steps) and steps[-1].world_size == workers,
+            lambda: (
+                bool(steps := victim.observer.timeline().steps)
+                and (steps[-1].world_size == workers or steps[-1].step >= victim.total_steps)
+            ),
         )
         victim.wait_for_steps(self._rng.randint(*GAP_STEPS))
 

@@ -22,7 +22,6 @@ class Watcher:
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
-        self._seen: dict[int, str] = {}
         self._file = 0
         self._offset = 0
         self._generation = 0
@@ -42,36 +41,28 @@ class Watcher:
         except FileNotFoundError:
             return
         with file:
-            kept = self._begin_generation(os.fstat(file.fileno()).st_ino)
+            begins = self._begins_generation(os.fstat(file.fileno()).st_ino)
             file.seek(self._offset)
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
-        lines = [line for line in whole.decode().splitlines() if '"samples"' in line]
-        if kept is not None:
-            self._resume(now, lines, kept)
-        self._tell(now, [line for line in lines if self._seen.get(json.loads(line)["step"]) != line])
-
-    def _begin_generation(self, file: int) -> dict[int, str] | None:
-        """Returns the steps of the generation before where a new one begins."""
-        if file == self._file:
-            return None
-        before, self._seen = self._seen, {}
-        self._file, self._offset = file, 0
-        self._generation += 1
-        return before
-
-    def _resume(self, now: float, lines: list[str], before: dict[int, str]) -> None:
-        self._seen = {step: line for line in lines if before.get(step := json.loads(line)["step"]) == line}
-        resumed = max(self._seen, default=0)
-        self.told.append({"time": now, "generation": self._generation, "resumed": resumed})
-
-    def _tell(self, now: float, lines: list[str]) -> None:
-        for line in lines:
-            found = json.loads(line)
-            self._seen[found["step"]] = line
+        steps = [json.loads(line) for line in whole.splitlines() if b'"samples"' in line]
+        if begins:
+            resumed = max((found["step"] for found in steps), default=0)
+            self.told.append({"time": now, "generation": self._generation, "resumed": resumed})
+            return
+        for found in steps:
             entry = {"step": found["step"], "world": found["worldSize"]}
             self.told.append({"time": now, "generation": self._generation, **entry})
+
+    def _begins_generation(self, file: int) -> bool:
+        """Whether the history is another file than at the last look; what it holds at first was computed
+        before."""
+        if file == self._file:
+            return False
+        self._file, self._offset = file, 0
+        self._generation += 1
+        return True
 
 
 def main() -> None:

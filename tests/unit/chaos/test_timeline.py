@@ -48,6 +48,7 @@ def test_steps_computed_again_are_told_again_and_kept_ones_are_not(trainer: Trai
     watcher = Watcher()
     watcher.look(0.0)
     trainer.start()
+    watcher.look(0.5)
     trainer.step(line(1), line(2), line(3))
     watcher.look(1.0)
     trainer.start(line(1), line(2))
@@ -61,12 +62,13 @@ def test_steps_computed_again_are_told_again_and_kept_ones_are_not(trainer: Trai
         (1.0, 1, 3, 1),
         (3.0, 2, 3, 2),
     ]
-    assert [tuple(begun) for begun in found.resumptions] == [(1.0, 1, 0), (2.0, 2, 2)]
+    assert [tuple(begun) for begun in found.resumptions] == [(0.5, 1, 0), (2.0, 2, 2)]
 
 
 def test_a_line_that_is_being_written_is_told_once_it_is_whole(trainer: Trainer) -> None:
     watcher = Watcher()
     trainer.start()
+    watcher.look(0.0)
     trainer.step(line(1)[:20])
     watcher.look(1.0)
     trainer.step(line(1)[20:])
