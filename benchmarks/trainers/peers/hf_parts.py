@@ -108,7 +108,7 @@ class Recording(TrainerCallback):
 def counting(trainer_type: type[Any], recorder: StepRecorder) -> type[Any]:
     """The trainer, counting the tokens of every micro-batch."""
 
-    class Counting(trainer_type):  # type: ignore[misc]
+    class Counting(trainer_type):
         def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             recorder.count(useful_tokens(inputs))
             return super().training_step(model, inputs, *args, **kwargs)
