@@ -21,11 +21,13 @@ from llmfinetune_trainer.errors import user_error
 from llmfinetune_trainer.estimate.limits import Limits, limits_of, worker_limits
 from llmfinetune_trainer.estimate.make import Estimator
 from llmfinetune_trainer.estimate.result import Estimate
+from llmfinetune_trainer.estimate.sampling import subject_of
 from llmfinetune_trainer.estimate.stored import estimate_path, kept_or_made
-from llmfinetune_trainer.estimate.subject import Subject, prepared_subject, subject_of
+from llmfinetune_trainer.estimate.subject import Subject, prepared_subject
 from llmfinetune_trainer.estimate.table import table
 from llmfinetune_trainer.launcher import cgroups
 from llmfinetune_trainer.manifest import manifest_workers
+from llmfinetune_trainer.model.targets import model_skeleton
 
 MEASURE_SECONDS = 10.0
 
@@ -39,8 +41,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     subject = subject_of(
         config, layout, token=hub_token(HF_TOKEN, environment), offline=options.offline, progress=say
     )
-    in_pod = limits.source.startswith("spec.")
-    made = _made(config, subject, limits, machine=this_machine(), seconds=options.seconds, in_pod=in_pod)
+    made = _made(config, subject, limits, machine=this_machine(), seconds=options.seconds)
     print(made.model_dump_json(by_alias=True) if options.json else table(made))  # noqa: T201 - this is the output
     made.check_fits()
     return exit_codes.OK
@@ -62,10 +63,7 @@ def estimate_prepared(config: RunConfig, layout: Layout, prepared: Prepared) -> 
         threads=torch.get_num_threads(),
     )
     estimate = kept_or_made(
-        path,
-        lambda: _made(
-            config, prepared_subject(prepared), limits, machine=machine, seconds=MEASURE_SECONDS, in_pod=True
-        ),
+        path, lambda: _made(config, _subject(prepared), limits, machine=machine, seconds=MEASURE_SECONDS)
     )
     estimate.check_fits()
     return estimate
@@ -79,11 +77,15 @@ def num_threads(limits: Limits) -> int:
     return min(usable, limits.threads or usable)
 
 
+def _subject(prepared: Prepared) -> Subject:
+    return prepared_subject(model_skeleton(prepared.model_path), prepared)
+
+
 def _made(
-    config: RunConfig, subject: Subject, limits: Limits, *, machine: Machine, seconds: float, in_pod: bool
+    config: RunConfig, subject: Subject, limits: Limits, *, machine: Machine, seconds: float
 ) -> Estimate:
     backend = choose_backend(config.runtime, precision=config.training.precision, machine=machine)
-    return Estimator(config, subject, limits, backend=backend, in_pod=in_pod).estimate(seconds=seconds)
+    return Estimator(config, subject, limits, backend=backend).estimate(seconds=seconds)
 
 
 def _memory(text: str | None) -> int | None:

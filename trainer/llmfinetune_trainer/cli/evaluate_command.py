@@ -9,7 +9,6 @@ from llmfinetune_trainer.cli import arguments
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.data.prepared import open_prepared
-from llmfinetune_trainer.engine.batches import token_budget
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.engine.machine import this_machine
 from llmfinetune_trainer.engine.opening import open_model
@@ -27,8 +26,9 @@ def run(options: argparse.Namespace) -> int:
         raise data_error(
             "NothingHeldOut", "no samples are held out", hint="set spec.dataset.validationSplit above 0"
         )
-    alone, budget = Alone(), token_budget(config.runtime)
+    alone = Alone()
     model = open_model(config, prepared, layout=layout, ranks=alone, machine=this_machine())
+    budget = model.token_budget
     before = evaluate(prepared.validation, model.computer, alone, budget=budget, check_stop=lambda: None)
     model.adapters.load(load_file((options.adapter or layout.adapter) / WEIGHTS))
     after = evaluate(prepared.validation, model.computer, alone, budget=budget, check_stop=lambda: None)

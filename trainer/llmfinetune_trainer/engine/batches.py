@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmfinetune_trainer.config.run import RuntimeConfig, TrainingConfig
+from llmfinetune_trainer.config.run import TrainingConfig
 from llmfinetune_trainer.data.order import samples_at
 from llmfinetune_trainer.data.packing import balanced_shares, pack, sample_costs
 from llmfinetune_trainer.engine.schedule import num_training_samples
@@ -20,11 +20,6 @@ from llmfinetune_trainer.model.attention import DocumentGroups
 
 TOKEN_BUDGET = 2048
 """Tokens of a micro-batch: enough for full matrix products, few enough for caches and memory."""
-
-
-def token_budget(runtime: RuntimeConfig) -> int:
-    """Tokens of a micro-batch."""
-    return runtime.micro_batch_tokens or TOKEN_BUDGET
 
 
 class Samples(Protocol):

@@ -1,5 +1,6 @@
 """Opens the model of a run: what computes is chosen, the frozen base loaded, the adapters attached."""
 
+import logging
 from typing import Any, NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ from peft import PeftModel
 
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import RuntimeFacts
+from llmfinetune_trainer.config.quantity import memory_text
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared
 from llmfinetune_trainer.engine import trial
@@ -17,11 +19,18 @@ from llmfinetune_trainer.engine.backend import (
     gradient_computer,
     runtime_facts,
 )
+from llmfinetune_trainer.engine.batches import TOKEN_BUDGET
 from llmfinetune_trainer.engine.distributed import Ranks
 from llmfinetune_trainer.engine.gradients import GradientComputer
 from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.estimate.choice import Choice
+from llmfinetune_trainer.estimate.limits import worker_limits
+from llmfinetune_trainer.estimate.make import Estimator
+from llmfinetune_trainer.estimate.subject import Subject, prepared_subject
 from llmfinetune_trainer.model.load import load_base
 from llmfinetune_trainer.model.lora import Adapters, attach_adapters
+
+log = logging.getLogger(__name__)
 
 
 class OpenModel(NamedTuple):
@@ -31,6 +40,8 @@ class OpenModel(NamedTuple):
     adapters: Adapters
     computer: GradientComputer
     facts: RuntimeFacts
+    token_budget: int
+    """Most tokens of a micro-batch."""
 
 
 def open_model(
@@ -44,17 +55,44 @@ def open_model(
     own = choose_backend(config.runtime, precision=config.training.precision, machine=machine)
     backend = ranks.from_first(lambda: own)
     torch.manual_seed(config.training.seed)
-    base = load_base(prepared.model_path, dtype=backend.dtype, device=backend.device)
+    quantization = config.model.quantization
+    base = load_base(
+        prepared.model_path, dtype=backend.dtype, device=backend.device, quantization=quantization
+    )
     settled = ranks.from_first(
         lambda: _settled(config, backend, prepared, model=base.config, layout=layout, machine=machine)
     )
+    choice = _choice(config, settled, prepared_subject(base, prepared), workers=ranks.world_size)
     lora, max_length = config.method.lora, config.training.max_sequence_length
     peft, adapters = attach_adapters(base, lora, seed=config.training.seed)
-    computer, engine = gradient_computer(settled, peft, adapters, lora=lora, max_length=max_length)
-    facts = runtime_facts(
-        settled, communication=ranks.communication, world_size=ranks.world_size, engine=engine
+    computer, engine = gradient_computer(
+        settled, peft, adapters, lora=lora, max_length=max_length, recompute=choice.recompute
     )
-    return OpenModel(peft, adapters, computer, facts)
+    facts = runtime_facts(
+        settled,
+        communication=ranks.communication,
+        world_size=ranks.world_size,
+        engine=engine,
+        quantization=quantization,
+    )
+    split = {"micro_batch_tokens": choice.tokens, "recompute": choice.recompute}
+    return OpenModel(peft, adapters, computer, facts.model_copy(update=split), choice.tokens)
+
+
+def _choice(config: RunConfig, backend: Backend, subject: Subject, *, workers: int) -> Choice:
+    """How to compute within this process's memory. Ranks may differ: the result does not depend on it."""
+    if backend.device != "cpu":
+        return Choice(config.runtime.micro_batch_tokens or TOKEN_BUDGET, recompute=False)
+    limits = worker_limits()._replace(workers=workers)
+    fit = Estimator(config, subject, limits, backend=backend).fit()
+    if fit.memory.total > limits.memory:
+        log.warning(
+            "%s allows %s, and about %s are needed",
+            limits.source,
+            memory_text(limits.memory),
+            memory_text(fit.memory.total),
+        )
+    return fit.choice
 
 
 def _settled(

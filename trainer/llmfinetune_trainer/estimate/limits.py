@@ -10,6 +10,8 @@ from llmfinetune_trainer.config.layout import ENV_WORKER_MEMORY
 from llmfinetune_trainer.config.quantity import quantity
 from llmfinetune_trainer.launcher import cgroups
 
+SPEC = "spec.workers.resources.limits.memory"
+
 
 class Limits(NamedTuple):
     """What there is."""
@@ -22,6 +24,11 @@ class Limits(NamedTuple):
     max_workers: int = 999
     threads: int | None = None
     """Processors of one worker, where they are told."""
+
+    @property
+    def is_of_pod(self) -> bool:
+        """Whether they are a worker pod's, in which a launcher runs too."""
+        return self.source == SPEC
 
 
 def limits_of(
@@ -42,8 +49,8 @@ def limits_of(
     in_group, machine = cgroups.memory_limit(read), machine_memory()
     sources = (
         (memory, "--memory"),
-        (told, "spec.workers.resources.limits.memory"),
-        (by_operator, "spec.workers.resources.limits.memory"),
+        (told, SPEC),
+        (by_operator, SPEC),
         (in_group if in_group and in_group < machine else None, "the container's limit"),
         (machine, "this machine's memory"),
     )

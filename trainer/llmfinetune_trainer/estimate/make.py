@@ -39,14 +39,11 @@ class Estimator:
         subject: model and data.
         limits: memory and workers.
         backend: what will compute.
-        in_pod: whether a launcher runs beside the worker.
     """
 
-    def __init__(
-        self, config: RunConfig, subject: Subject, limits: Limits, *, backend: Backend, in_pod: bool
-    ) -> None:
+    def __init__(self, config: RunConfig, subject: Subject, limits: Limits, *, backend: Backend) -> None:
         self._config, self._subject, self._limits = config, subject, limits
-        self._backend, self._in_pod = backend, in_pod
+        self._backend = backend
         self.shape = _shape(config, subject, backend)
         self.plan = cache(self._plan)
 
@@ -66,17 +63,22 @@ class Estimator:
             rows=self.plan(choice.tokens).rows,
             recompute=choice.recompute,
             data=self._subject.data_bytes,
-            in_pod=self._in_pod,
+            in_pod=self._limits.is_of_pod,
         )
+
+    def choices(self) -> Sequence[Choice]:
+        """What the configuration and the engine's path leave open."""
+        tokens, can_recompute = self._config.runtime.micro_batch_tokens, self.shape.engine == "fused"
+        return candidates(tokens=tokens, can_recompute=can_recompute)
+
+    def fit(self) -> Fit:
+        """How to compute within the limit."""
+        return choose(self.choices(), limit=self._limits.memory, memory_at=self.memory_at)
 
     def estimate(self, *, seconds: float) -> Estimate:
         """The estimate, with a measurement of about `seconds`; with 0, without times."""
-        choices = candidates(
-            tokens=self._config.runtime.micro_batch_tokens, can_recompute=self.shape.engine == "fused"
-        )
-        fit = choose(choices, limit=self._limits.memory, memory_at=self.memory_at)
-        least = min(self.memory_at(choice).total for choice in choices)
-        untimed = self._untimed(fit, least=least)
+        fit = self.fit()
+        untimed = self._untimed(fit, least=min(self.memory_at(choice).total for choice in self.choices()))
         if not seconds or untimed.is_too_small:
             return untimed
         return self._timed(untimed, fit.choice, seconds=seconds)

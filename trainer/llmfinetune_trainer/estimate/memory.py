@@ -77,7 +77,7 @@ def memory_of(shape: Shape, *, rows: int, recompute: bool, data: int, in_pod: bo
 
 
 def _fused(shape: Shape, rows: int, recompute: bool) -> Buffers:
-    return buffers_of(
+    buffers = buffers_of(
         shape.config,
         rows=rows,
         targets=shape.targets,
@@ -85,6 +85,10 @@ def _fused(shape: Shape, rows: int, recompute: bool) -> Buffers:
         recompute=recompute,
         item_bytes=shape.item_bytes,
     )
+    if not shape.has_dropout:
+        return buffers
+    dropped = rows * max(shape.config.hidden_size, shape.config.intermediate_size) * shape.item_bytes
+    return buffers._replace(work=buffers.work + dropped)
 
 
 def _general(shape: Shape, rows: int) -> Buffers:

@@ -1,32 +1,10 @@
-"""What an estimate is made for: the model's structure and the samples, prepared or, before preparation, as
-many as tell what the others are like."""
+"""What an estimate is made for: the model's structure and the samples."""
 
-import os
-from collections.abc import Callable, Iterable
-from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from llmfinetune_trainer.config.layout import Layout
-from llmfinetune_trainer.config.run import RunConfig
-from llmfinetune_trainer.data.build import encoded_rows, open_examples
-from llmfinetune_trainer.data.encode import Sample
-from llmfinetune_trainer.data.prepared import Prepared, open_prepared
-from llmfinetune_trainer.data.tokenizer import load_tokenizer
+from llmfinetune_trainer.data.prepared import Prepared
 from llmfinetune_trainer.engine.batches import Samples
-from llmfinetune_trainer.errors import RunError, data_error
-from llmfinetune_trainer.model.materialise import tokenizer_directory
-from llmfinetune_trainer.model.targets import model_skeleton
-from llmfinetune_trainer.prepare import outline
-from llmfinetune_trainer.sources.context import FetchContext, sources_root
-from llmfinetune_trainer.sources.datafiles import fetch_data
 
-SAMPLED_ROWS = 1000
-"""Rows that stand for all of them before the data is prepared."""
 BYTES_PER_TOKEN = 5
 """Of prepared data: the token and whether it is a target."""
 
@@ -35,7 +13,7 @@ class Subject(NamedTuple):
     """A model and its data."""
 
     model: Any
-    """The model's structure, without weights."""
+    """The transformers model, with or without weights."""
     samples: Samples
     """Training samples: all, or the first ones."""
     num_samples: int
@@ -50,79 +28,6 @@ class Subject(NamedTuple):
         return int(self.samples.lengths.mean() * count) * BYTES_PER_TOKEN
 
 
-class MemorySamples:
-    """Samples that are not on disk."""
-
-    def __init__(self, samples: Iterable[Sample]) -> None:
-        self._samples = list(samples)
-        self.num_samples = len(self._samples)
-        self.lengths: NDArray[np.int32] = np.array([len(each.ids) for each in self._samples], dtype=np.int32)
-        self.supervised: NDArray[np.int32] = np.array(
-            [int(each.targets.sum()) for each in self._samples], dtype=np.int32
-        )
-
-    def tokens(self, index: int) -> NDArray[np.int32]:
-        """See `Samples`."""
-        return self._samples[index].ids
-
-    def loss_mask(self, index: int) -> NDArray[np.bool_]:
-        """See `Samples`."""
-        return self._samples[index].targets
-
-
-def subject_of(
-    config: RunConfig,
-    layout: Layout,
-    *,
-    token: str | None,
-    offline: bool,
-    progress: Callable[[str], None],
-) -> Subject:
-    """What is prepared, else the model's structure and the first rows of the data; no weights are fetched.
-
-    Raises:
-        RunError: naming what is wrong with model, data or settings, and what to do.
-    """
-    try:
-        return prepared_subject(open_prepared(config, layout))
-    except RunError:
-        progress(f"not prepared yet: the first {SAMPLED_ROWS} rows stand for all of them")
-    context = FetchContext(
-        layout, progress, sources_root(), token, offline=offline, endpoint=os.environ.get("HF_ENDPOINT")
-    )
-    return _sampled(config, context)
-
-
-def prepared_subject(prepared: Prepared) -> Subject:
-    """What preparation left."""
-    return Subject(
-        model=model_skeleton(prepared.model_path),
-        samples=prepared.train,
-        num_samples=prepared.train.num_samples,
-        num_held_out=prepared.validation.num_samples,
-    )
-
-
-def _sampled(config: RunConfig, context: FetchContext) -> Subject:
-    (context.layout.cache / "models").mkdir(parents=True, exist_ok=True)
-    data = fetch_data(config.dataset, context)
-    num_rows = sum(1 for _ in open_examples(data.paths, config.dataset).items)
-    model = outline(config, context)
-    with TemporaryDirectory() as scratch:
-        tokenizer = load_tokenizer(tokenizer_directory(model.files, Path(scratch)))
-    examples = open_examples(data.paths, config.dataset)
-    first = examples._replace(items=islice(examples.items, SAMPLED_ROWS))
-    samples = [
-        sample
-        for _, encoded in encoded_rows(first, config=config, tokenizer=tokenizer, progress=context.progress)
-        for sample in encoded.samples
-    ]
-    if not samples:
-        raise data_error(
-            "AllLabelsMasked",
-            f"none of the first {SAMPLED_ROWS} rows has a token to learn",
-            hint="run `llmfinetune prepare`: it looks at all rows, and says why each is left out",
-        )
-    total = round(len(samples) * num_rows / min(num_rows, SAMPLED_ROWS))
-    held_out = round(total * config.dataset.validation_split)
-    return Subject(model.skeleton, MemorySamples(samples), total - held_out, held_out)
+def prepared_subject(model: Any, prepared: Prepared) -> Subject:
+    """A model and what preparation left."""
+    return Subject(model, prepared.train, prepared.train.num_samples, prepared.validation.num_samples)

@@ -178,6 +178,8 @@ STATUS_FIELDS = [
     "status.runtime.threads",
     "status.runtime.engine",
     "status.runtime.worldSize",
+    "status.runtime.microBatchTokens",
+    "status.runtime.recompute",
     "status.output",
     "status.output.adapter",
     "status.output.sha256",

@@ -112,6 +112,29 @@ def test_smaller_micro_batches_go_on_from_the_same_checkpoint_along_the_same_cur
     assert result.eval_loss == pytest.approx(expected.eval_loss, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("limit", "tokens", "recompute"),
+    [("100Gi", 2048, False), ("1Mi", 256, True)],
+    ids=["room for everything", "no room"],
+)
+def test_memory_decides_how_to_compute_and_not_what(
+    limit: str,
+    tokens: int,
+    recompute: bool,
+    config: RunConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder, plain = Recorder(), Recorder()
+    run(config, Layout(tmp_path / "plain"), recorder=plain)
+    monkeypatch.setenv("LLMFINETUNE_WORKER_MEMORY", limit)
+    run(config, Layout(tmp_path / "limited"), recorder=recorder)
+    facts = recorder.reports[-1].runtime
+    assert facts is not None
+    assert (facts.micro_batch_tokens, facts.recompute) == (tokens, recompute)
+    assert recorder.losses == pytest.approx(plain.losses, rel=1e-5)
+
+
 def test_a_finished_attempt_is_not_trained_again(config: RunConfig, tmp_path: Path) -> None:
     layout, again = Layout(tmp_path), Recorder()
     result = run(config, layout, recorder=Recorder())
