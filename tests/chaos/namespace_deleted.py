@@ -29,15 +29,17 @@ def namespace_deleted(session: Session) -> float:
 
 def _deleted(session: Session) -> float:
     place = session.namespace.to(f"{session.namespace.name}-doomed")
-    furnish(place)
-    place.apply(fine_tune("doomed", training={"maxSteps": 500}))
-    Session(place, session.system).until("doomed", lambda found: reached(found) >= 1, what="a first step")
     operator = f"deployment/{OPERATOR[1]}"
-    session.system.run("scale", operator, "--replicas=0")
-    started = time.monotonic()
     try:
+        furnish(place)
+        place.apply(fine_tune("doomed", training={"maxSteps": 500}))
+        doomed = Session(place, session.system)
+        doomed.until("doomed", lambda found: reached(found) >= 1, what="a first step")
+        session.system.run("scale", operator, "--replicas=0")
+        started = time.monotonic()
         place.run("delete", "namespace", place.name, f"--timeout={SECONDS}s", timeout=SECONDS + 20)
         return time.monotonic() - started
     finally:
+        place.run("delete", "namespace", place.name, "--ignore-not-found", "--wait=false")
         session.system.run("scale", operator, "--replicas=1")
         session.system.run("rollout", "status", operator, "--timeout=120s", timeout=140)

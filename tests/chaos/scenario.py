@@ -80,7 +80,6 @@ SCENARIOS = (
     Scenario(
         name="small-volume",
         faults=(volumes.VOLUME_FULL,),
-        spec={"storage": {"existingClaim": volumes.CLAIM}},
         place=volumes.small_volume,
         claim=volumes.CLAIM,
     ),

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from demo.kubectl import Object
 from tests.chaos.fault import Fault, broken_promise
 from tests.chaos.observer import Observer
 from tests.chaos.record import Record, record
@@ -128,17 +129,23 @@ class Trial:
 @contextmanager
 def trial(session: Session, scenario: Scenario, *, seed: int) -> Iterator[Trial]:
     """Yields a run that trains, with steps enough for its faults; removed in the end."""
-    name, place = scenario.name, session.namespace
-    steps = MARGIN_STEPS + sum(fault.steps for fault in scenario.faults)
-    spec = merged(merged(SPEC, {"training": {"maxSteps": steps}}), scenario.spec)
-    manifest = fine_tune(name, **spec)
-    with scenario.place(session):
-        place.run("delete", "llmfinetune", name, "--ignore-not-found", timeout=200)
+    place, steps = session.namespace, MARGIN_STEPS + sum(fault.steps for fault in scenario.faults)
+    manifest = _manifest(scenario, steps=steps)
+    with scenario.place(session), ExitStack() as stack:
+        place.run("delete", "llmfinetune", scenario.name, "--ignore-not-found", timeout=200)
         place.apply(manifest)
-        session.until(name, lambda found: reached(found) >= 1, what="a first step")
-        observer = Observer.start(place, name, claim=scenario.claim)
-        try:
-            yield Trial(Victim(session, name, observer, manifest, steps), random.Random(seed))
-        finally:
-            observer.stop()
-            place.run("delete", "llmfinetune", name, "--ignore-not-found", "--wait=false")
+        stack.callback(
+            place.run, "delete", "llmfinetune", scenario.name, "--ignore-not-found", "--wait=false"
+        )
+        session.until(scenario.name, lambda found: reached(found) >= 1, what="a first step")
+        observer = Observer.start(place, scenario.name, claim=scenario.claim)
+        stack.callback(observer.stop)
+        yield Trial(Victim(session, scenario.name, observer, manifest, steps), random.Random(seed))
+
+
+def _manifest(scenario: Scenario, *, steps: int) -> Object:
+    spec = merged(SPEC, {"training": {"maxSteps": steps}})
+    manifest = fine_tune(scenario.name, **merged(spec, scenario.spec))
+    if scenario.claim is not None:
+        manifest["spec"]["storage"] = {"existingClaim": scenario.claim}
+    return manifest
