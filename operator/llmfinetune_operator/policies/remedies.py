@@ -13,7 +13,7 @@ from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.times import format_time
 
 AUTOMATIC_TOKENS: Final = 2048
-"""What the trainer takes where `runtime.microBatchTokens` is null."""
+"""What the trainer takes where nothing else is known of the memory that there is."""
 LEAST_TOKENS: Final = 128
 """Below, micro-batches hold single samples anyway, and memory is taken by something else."""
 
@@ -33,8 +33,10 @@ def next_remedy(view: View, *, attempt: int) -> Remedy | None:
 
 
 def tokens_at_once(view: View) -> int:
-    """Tokens of a micro-batch as the workers run now."""
-    return view.run_config.runtime.micro_batch_tokens or AUTOMATIC_TOKENS
+    """Tokens of a micro-batch as the workers run now: as they are told, or as they chose by themselves."""
+    runtime = (view.report.runtime if view.report else None) or view.previous.runtime
+    chosen = runtime.micro_batch_tokens if runtime else None
+    return view.run_config.runtime.micro_batch_tokens or chosen or AUTOMATIC_TOKENS
 
 
 def exhausted(view: View, last: FailureStatus) -> FailureStatus:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmfinetune_trainer.cli import main
+from llmfinetune_trainer.cli import main, prepare_command
 from llmfinetune_trainer.cli.prepare_command import hub_token
 from llmfinetune_trainer.config.messages import TerminationMessage
 
@@ -33,6 +33,22 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         main([command, "--help"])
     assert caught.value.code == 0
     assert "usage: llmfinetune" in capsys.readouterr().out
+
+
+def test_prepare_leaves_where_a_defect_is_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("token=abcdefghijkl")
+
+    monkeypatch.setattr(prepare_command, "_prepare", broken)
+    log = tmp_path / "termination.json"
+    arguments = ["prepare", "--config", "run.json", "--workspace", str(tmp_path)]
+    assert main([*arguments, "--termination-log", str(log)]) == 3
+    message = TerminationMessage.model_validate_json(log.read_text(encoding="utf-8"))
+    assert message.log_tail is not None
+    assert "Traceback" in message.log_tail
+    assert "abcdefghijkl" not in message.log_tail
 
 
 def test_prepare_leaves_what_was_wrong_in_the_termination_message(tmp_path: Path) -> None:

@@ -10,8 +10,13 @@ from llmfinetune_trainer.cli import arguments
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import HF_TOKEN, Layout
 from llmfinetune_trainer.config.messages import TerminationMessage
+from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared
+from llmfinetune_trainer.estimate.result import Estimate
+from llmfinetune_trainer.estimate.stored import estimate_prepared
+from llmfinetune_trainer.estimate.table import table
 from llmfinetune_trainer.launcher.outcome import attempt_of, failure_of, write_outcome
+from llmfinetune_trainer.launcher.tail import last_lines
 from llmfinetune_trainer.prepare import prepare
 from llmfinetune_trainer.report.http import Endpoint, HttpSink
 from llmfinetune_trainer.report.sink import Sink
@@ -29,11 +34,13 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         message, code = _prepare(options, environment, tracker), exit_codes.OK
     except Exception as error:
         found = failure_of(error)
-        if found.exit_code == exit_codes.INTERNAL:
-            traceback.print_exception(error)
-        print(f"llmfinetune: {found}", file=sys.stderr, flush=True)  # noqa: T201 - this is the output
+        where = "".join(traceback.format_exception(error)) if found.exit_code == exit_codes.INTERNAL else ""
+        say(f"{where}llmfinetune: {found}")
         tracker.failed(found.failure)
-        message, code = TerminationMessage(attempt=attempt, failure=found.failure), found.exit_code
+        message = TerminationMessage(
+            attempt=attempt, failure=found.failure, log_tail=last_lines(where) or None
+        )
+        code = found.exit_code
     if (path := arguments.termination_log(options)) is not None:
         write_outcome(path, message)
     tracker.close()
@@ -43,16 +50,33 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _prepare(
     options: argparse.Namespace, environment: Mapping[str, str], tracker: Tracker
 ) -> TerminationMessage:
+    config, layout = arguments.configuration(options), Layout(options.workspace)
     prepared = prepare(
-        arguments.configuration(options),
-        Layout(options.workspace),
+        config,
+        layout,
         token=hub_token(HF_TOKEN, environment),
         offline=options.offline,
         progress=say,
     )
     tracker.prepared(prepared.facts)
     say(summary(prepared))
-    return TerminationMessage(attempt=tracker.current.attempt, dataset=prepared.facts)
+    estimate = _estimated(config, layout, prepared)
+    if estimate is None:
+        return TerminationMessage(attempt=tracker.current.attempt, dataset=prepared.facts)
+    tracker.estimated(estimate.facts())
+    say(table(estimate))
+    estimate.check_fits()
+    return TerminationMessage(
+        attempt=tracker.current.attempt, dataset=prepared.facts, estimate=estimate.facts()
+    )
+
+
+def _estimated(config: RunConfig, layout: Layout, prepared: Prepared) -> Estimate | None:
+    try:
+        return estimate_prepared(config, layout, prepared)
+    except Exception as error:  # an estimate that cannot be made must not keep a run from being tried
+        say(f"no estimate: {type(error).__name__}: {error}")
+        return None
 
 
 def hub_token(path: Path, environment: Mapping[str, str]) -> str | None:

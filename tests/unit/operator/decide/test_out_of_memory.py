@@ -84,6 +84,15 @@ def test_a_smaller_micro_batch_of_the_users_wins() -> None:
     assert micro_batch(world) == 256
 
 
+def test_what_the_trainer_chose_by_itself_is_halved() -> None:
+    world = World().training()
+    facts = {"backend": "torch", "communication": "none", "precision": "bf16", "isa": "avx2", "threads": 1}
+    world.told(runtime=facts | {"world_size": 1, "micro_batch_tokens": 512})
+    world.settle()
+    runs_out(world)
+    assert micro_batch(world) == 256
+
+
 def test_preparation_out_of_memory_is_final_at_once() -> None:
     world = World(workers={"replicas": 1, **LIMITED})
     world.settle()
