@@ -12,6 +12,7 @@ from llmfinetune_trainer.config.messages import (
     CheckpointFacts,
     DatasetFacts,
     Digest,
+    EstimateFacts,
     Failure,
     Long,
     RuntimeFacts,
@@ -233,6 +234,7 @@ class LLMFineTuneStatus(Message):
     history: list[LossPoint] = Field(default=[], max_length=MAX_HISTORY)
     """The loss curve in at most 20 points."""
     dataset: DatasetFacts | None = None
+    estimate: EstimateFacts | None = None
     workers: WorkersStatus | None = None
     checkpoint: CheckpointFacts | None = None
     resumed_from: Annotated[str, Field(max_length=1024)] | None = None

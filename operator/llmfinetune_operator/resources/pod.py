@@ -100,9 +100,16 @@ def _environment(pod: PodSettings, contract: Mapping[str, str]) -> list[dict[str
         layout.ENV_SERVER_URL: pod.progress_url,
         layout.ENV_SERVER_CA: str(layout.PROGRESS / "ca.crt"),
         layout.ENV_SERVER_TOKEN: str(layout.PROGRESS / "token"),
+        **_memory(pod),
         **contract,
     }
     return [{"name": name, "value": value} for name, value in {**defaults, **pod.env, **fixed}.items()]
+
+
+def _memory(pod: PodSettings) -> dict[str, str]:
+    """The limit, also for nodes on which a container cannot see its own."""
+    limit = pod.resources.get("limits", {}).get("memory")
+    return {layout.ENV_WORKER_MEMORY: limit} if limit else {}
 
 
 def num_threads(resources: Mapping[str, Mapping[str, str]]) -> int:

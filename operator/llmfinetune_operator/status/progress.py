@@ -10,17 +10,19 @@ from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.status.facts import Facts
 from llmfinetune_operator.status.numbers import decimal, percent, perplexity
 from llmfinetune_operator.times import format_time
-from llmfinetune_trainer.config.messages import DatasetFacts, Report, Result
+from llmfinetune_trainer.config.messages import Report, Result, TerminationMessage
 
 
 def reported(view: View, facts: Facts) -> dict[str, Any]:
     """The fields of the status that come from trainers."""
     report, known = view.report, view.previous
+    prepared = _of_preparation(view)
     return {
         "progress": _progress(view, report, facts.result),
         "metrics": _metrics(view, report, facts.result),
         "history": _history(report) or known.history,
-        "dataset": _dataset(view) or known.dataset,
+        "dataset": next((told.dataset for told in prepared if told.dataset), known.dataset),
+        "estimate": next((told.estimate for told in prepared if told.estimate), known.estimate),
         "checkpoint": (report.checkpoint if report else None) or known.checkpoint,
         "runtime": (report.runtime if report else None) or known.runtime,
         "output": _output(view, facts.result) or known.output,
@@ -87,15 +89,11 @@ def _history(report: Report | None) -> list[LossPoint]:
     return [LossPoint(step=point.step, loss=decimal(point.loss) or "0") for point in points]
 
 
-def _dataset(view: View) -> DatasetFacts | None:
-    if view.report is not None and view.report.dataset is not None:
-        return view.report.dataset
-    for pod in reversed(view.prepare_pods):
-        ended = pods.termination(pod)
-        message = parse_message(ended.message) if ended else None
-        if message is not None and message.dataset is not None:
-            return message.dataset
-    return None
+def _of_preparation(view: View) -> list[Report | TerminationMessage]:
+    """Where preparation may have told what it found: the latest report, and messages that its pods left."""
+    ended = [pods.termination(pod) for pod in reversed(view.prepare_pods)]
+    messages = [parse_message(each.message) for each in ended if each]
+    return [told for told in (view.report, *messages) if told is not None]
 
 
 def _output(view: View, result: Result | None) -> Output | None:

@@ -32,6 +32,16 @@ FULL: Json = {
         "skipped": 0,
         "digest": SHA,
     },
+    "estimate": {
+        "memory": "1.60Gi",
+        "memoryLimit": "4.00Gi",
+        "microBatchTokens": 2048,
+        "recompute": False,
+        "workers": 1,
+        "recommendedWorkers": 5,
+        "secondsPerStep": "14.20",
+        "totalSeconds": 3960,
+    },
     "workers": {
         "desired": 2,
         "ready": 2,
@@ -53,12 +63,16 @@ FULL: Json = {
     },
     "runtime": {
         "backend": "torch",
+        "backendReason": "asked for",
+        "device": "cpu",
         "communication": "gloo",
         "precision": "bf16",
         "isa": "avx512_bf16",
         "threads": 2,
         "engine": "general",
         "worldSize": 2,
+        "microBatchTokens": 2048,
+        "recompute": False,
     },
     "output": {"adapter": "pvc://reporting/output/adapter", "sha256": SHA, "baseRevision": "main"},
     "failure": {
@@ -98,6 +112,10 @@ def test_nothing_is_added_to_a_small_status(client: Client, stored: Json) -> Non
 
 
 BAD: dict[str, tuple[Json, str]] = {
+    "an estimate that is no number": (
+        {"estimate": FULL["estimate"] | {"secondsPerStep": "soon"}},
+        "status.estimate.secondsPerStep",
+    ),
     "unknown phase": ({"phase": "Queued"}, "status.phase: Unsupported value"),
     "percent above 100": (
         {"progress": {"percent": 101, "step": 1, "totalSteps": 1}},

@@ -7,9 +7,10 @@ from functools import cache
 import torch
 
 from llmfinetune_trainer.config.run import RunConfig
-from llmfinetune_trainer.engine.backend import Backend, fused_obstacle
+from llmfinetune_trainer.engine.backend import Backend, choose_backend, fused_obstacle
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.fused.flops import work_with
+from llmfinetune_trainer.engine.machine import Machine
 from llmfinetune_trainer.engine.schedule import num_training_steps
 from llmfinetune_trainer.estimate.choice import Choice, Fit, candidates, choose
 from llmfinetune_trainer.estimate.limits import Limits
@@ -145,6 +146,18 @@ class Estimator:
         supervised = int(subject.samples.supervised.sum())
         once = work_with(self.shape.weights, lengths, num_supervised=supervised).total
         return times * FORWARD_SHARE * once * subject.num_held_out / len(lengths) / rate
+
+
+def made_estimate(
+    config: RunConfig, subject: Subject, limits: Limits, *, machine: Machine, seconds: float
+) -> Estimate:
+    """The estimate of a run on this machine; with 0 `seconds` of measurement, without times.
+
+    Raises:
+        RunError: what the configuration asks for is not there.
+    """
+    backend = choose_backend(config.runtime, precision=config.training.precision, machine=machine)
+    return Estimator(config, subject, limits, backend=backend).estimate(seconds=seconds)
 
 
 def _shape(config: RunConfig, subject: Subject, backend: Backend) -> Shape:

@@ -8,6 +8,7 @@ from typing import Any
 from llmfinetune_trainer.config.messages import (
     CheckpointFacts,
     DatasetFacts,
+    EstimateFacts,
     Failure,
     Phase,
     Report,
@@ -40,6 +41,10 @@ class Tracker:
     def prepared(self, facts: DatasetFacts) -> None:
         """Preparation found these facts."""
         self._tell(dataset=facts)
+
+    def estimated(self, facts: EstimateFacts) -> None:
+        """Preparation estimated what the run will need."""
+        self._tell(estimate=facts)
 
     def started(
         self,

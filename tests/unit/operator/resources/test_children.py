@@ -90,6 +90,18 @@ def test_threads_follow(resources: dict[str, Any], threads: str) -> None:
     assert env(pod_spec(world, "train"))["OMP_NUM_THREADS"] == threads
 
 
+@pytest.mark.parametrize("component", ["prepare", "train"])
+def test_pods_know_the_memory_of_a_worker(component: str) -> None:
+    resources = {"requests": {"memory": "1Gi"}, "limits": {"memory": "1500Mi"}}
+    world = World(workers={"replicas": 1, "resources": resources}).prepared()
+    assert env(pod_spec(world, component))["LLMFINETUNE_WORKER_MEMORY"] == "1500Mi"
+
+
+def test_memory_without_a_limit_is_not_told() -> None:
+    world = World(workers={"replicas": 1, "resources": {"requests": {"memory": "1Gi"}}}).prepared()
+    assert "LLMFINETUNE_WORKER_MEMORY" not in env(pod_spec(world, "train"))
+
+
 def test_an_elastic_job_has_what_torchrun_needs() -> None:
     job = World().prepared().children[JOB]["spec"]
     assert job["nprocPerNode"] == "1"
