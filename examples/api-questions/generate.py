@@ -2,8 +2,9 @@
 
     python examples/api-questions/generate.py [--output train.jsonl]
 
-Every row is a fact that the schema states: what a field means, its default, its values and bounds, what a
-change of it does. JSON Lines in the Alpaca format; the same schema always gives the same bytes.
+Every row is a fact that the schema states about a field that users set: what it means, its default, its
+values and bounds. Each fact is asked for in several ways, so that what is held out can be answered from what
+was learnt. JSON Lines in the Alpaca format; the same schema always gives the same bytes.
 """
 
 import argparse
@@ -13,9 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from llmfinetune_operator.api.changes import MEANINGS, change_class
 from llmfinetune_operator.api.crd import PRINTER_COLUMNS, resource_schema
-from llmfinetune_operator.api.reference import FieldFacts, fields, type_name
+from llmfinetune_operator.api.reference import FieldFacts, fields
 
 Pair = tuple[str, str]
 Facts = Callable[[FieldFacts], Iterator[Pair]]
@@ -23,47 +23,37 @@ Facts = Callable[[FieldFacts], Iterator[Pair]]
 
 def meaning(field: FieldFacts) -> Iterator[Pair]:
     """What the field is about, asked in two or three ways."""
-    path, text = field.path, field.schema["description"]
-    verb = "set" if is_spec(field) else "say"
-    yield f"What does {path} {verb}?", f"{path} {verb}s this: {text}"
+    path, text = field.path, first_sentence(field.schema["description"])
+    yield f"What does {path} set?", f"{path} sets this: {text}"
     yield f"What is {path} for?", f"{path}: {text}"
-    if is_spec(field) and is_leaf(field):
-        parent, _, name = path.rpartition(".")
-        yield f"Explain the field {name} of {parent}.", f"The field {name} of {parent} means: {text}"
+    parent, _, name = path.rpartition(".")
+    yield f"Explain the field {name} of {parent}.", f"The field {name} of {parent} means: {text}"
 
 
 def default(field: FieldFacts) -> Iterator[Pair]:
     """Which value is taken where none is given."""
-    if not (is_spec(field) and is_leaf(field)):
-        return
     path = field.path
     if field.is_required:
-        yield f"What is the default of {path}?", f"{path} has no default: it must be set."
-        return
-    if "default" not in field.schema:
-        yield f"What is the default of {path}?", f"{path} has no default: it may be left out."
-        return
-    value = written(field.schema["default"])
-    yield f"What is the default of {path}?", f"The default of {path} is {value}."
-    yield f"Which value has {path} if I leave it out?", f"Left out, {path} is {value}."
+        answer = f"{path} has no default: it must be set."
+    elif "default" not in field.schema:
+        answer = f"{path} has no default: it may be left out."
+    else:
+        answer = f"The default of {path} is {written(field.schema['default'])}."
+    yield f"What is the default of {path}?", answer
+    yield f"Which value has {path} if I leave it out?", answer
 
 
 def values(field: FieldFacts) -> Iterator[Pair]:
     """Which words the field takes."""
     choices = field.schema.get("enum")
-    if not choices:
-        return
-    verb = "may be" if is_spec(field) else "is"
-    yield f"Which values may {field.path} take?", f"{field.path} {verb} {listed(choices)}."
-    if is_spec(field):
-        answer = f"The choices for {field.path} are {listed(choices, last='and')}."
+    if choices:
+        answer = f"{field.path} may be {listed(choices)}."
+        yield f"Which values may {field.path} take?", answer
         yield f"Name the choices for {field.path}.", answer
 
 
 def bounds(field: FieldFacts) -> Iterator[Pair]:
     """How small and how large the field may be."""
-    if not is_spec(field):
-        return
     schema, path = field.schema, field.path
     if "minimum" in schema:
         relation = "more than" if schema.get("exclusiveMinimum") else "at least"
@@ -71,19 +61,6 @@ def bounds(field: FieldFacts) -> Iterator[Pair]:
     if "maximum" in schema:
         relation = "less than" if schema.get("exclusiveMaximum") else "at most"
         yield f"How large may {path} be?", f"{path} must be {relation} {schema['maximum']}."
-    if "maxItems" in schema:
-        yield f"How many items may {path} have?", f"{path} has at most {schema['maxItems']} items."
-
-
-def type_and_change(field: FieldFacts) -> Iterator[Pair]:
-    """Which type the field has, and what a change does."""
-    if not (is_spec(field) and is_leaf(field)):
-        return
-    path = field.path
-    yield f"What type has {path}?", f"{path} is of type {type_name(field.schema)}."
-    kind = change_class(path.removeprefix("spec.").replace("[]", ""))
-    answer = f"{path} is {kind}: after the start, a change {MEANINGS[kind]}."
-    yield f"What happens when I change {path} after the start?", answer
 
 
 def columns() -> Iterator[Pair]:
@@ -94,9 +71,9 @@ def columns() -> Iterator[Pair]:
         yield f"What does the column {name.upper()} of {where} show?", answer
 
 
-def is_spec(field: FieldFacts) -> bool:
-    """Whether users set the field."""
-    return field.path.startswith("spec.")
+def first_sentence(text: str) -> str:
+    """Return what a description says first: short enough to be learnt by heart."""
+    return text.split(". ")[0].removesuffix(".") + "."
 
 
 def is_leaf(field: FieldFacts) -> bool:
@@ -114,14 +91,14 @@ def listed(choices: list[str], *, last: str = "or") -> str:
     return f"{', '.join(choices[:-1])} {last} {choices[-1]}"
 
 
-FACTS: tuple[Facts, ...] = (meaning, default, values, bounds, type_and_change)
+FACTS: tuple[Facts, ...] = (meaning, default, values, bounds)
 
 
 def pairs() -> list[Pair]:
     """Return all questions with their answers, in an order that mixes fields and kinds of facts."""
-    schema = resource_schema()["properties"]
-    facts = [field for part in ("spec", "status") for field in fields(schema[part], part)]
-    found = [pair for field in facts for kind in FACTS for pair in kind(field)]
+    spec = resource_schema()["properties"]["spec"]
+    leaves = [field for field in fields(spec, "spec") if is_leaf(field)]
+    found = [pair for field in leaves for kind in FACTS for pair in kind(field)]
     return sorted([*found, *columns()], key=lambda pair: hashlib.sha256(pair[0].encode()).digest())
 
 
