@@ -12,8 +12,8 @@ from llmfinetune_operator.cluster.paths import PLURALS
 KUSTOMIZE = Path(__file__).parents[4] / "deploy/kustomize"
 WATCHED = {"get", "list", "watch"}
 """By the watches, by the audit, and by looking for what is to be made."""
-KEPT = WATCHED | {"create", "patch"}
-"""By server-side apply, too."""
+KEPT = WATCHED | {"create", "patch", "delete"}
+"""By server-side apply, and when the time to live of a finished fine-tune is over."""
 USED = {
     ("llmfinetune.dev", "llmfinetunes"): WATCHED,
     ("llmfinetune.dev", "llmfinetunes/status"): {"update"},
@@ -21,8 +21,8 @@ USED = {
     ("", "configmaps"): KEPT,
     ("", "persistentvolumeclaims"): KEPT,
     ("", "serviceaccounts"): KEPT,
-    ("batch", "jobs"): KEPT | {"delete"},
-    ("kubeflow.org", "pytorchjobs"): KEPT | {"delete"},
+    ("batch", "jobs"): KEPT,
+    ("kubeflow.org", "pytorchjobs"): KEPT,
     ("", "pods"): WATCHED,
     ("", "events"): {"list"},
     ("events.k8s.io", "events"): {"create"},
