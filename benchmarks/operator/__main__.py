@@ -3,20 +3,23 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from kubernetes.aio import config
-from kubernetes.aio.client import Configuration
 from tests.api.client import Kubectl
-from tests.api.operator.process import REPOSITORY, OperatorProcess
+from tests.api.operator.process import REPOSITORY, OperatorProcess, cpu_seconds
+from tests.api.operator.rights import install_rights
 
 from benchmarks.operator.load import Load
+from benchmarks.operator.node import simulated
 from devcluster.apiserver import ApiServer
+from llmfinetune_operator.cluster import load_configuration
 
 RESULT: Final = REPOSITORY / "build/bench/operator.json"
 CRD: Final = REPOSITORY / "crds/llmfinetune.dev_llmfinetunes.yaml"
@@ -47,32 +50,62 @@ class Figure:
         targets = ((">=", self.at_least), ("<=", self.at_most))
         target = next((f"{sign} {limit:g}" for sign, limit in targets if limit is not None), "")
         verdict = "" if not target else "ok" if self.is_met else "MISSED"
-        return f"{self.name:<38} {self.value:>10.3f} {self.unit:<6} {target:>9}  {verdict}"
+        return f"{self.name:<50} {self.value:>10.3f} {self.unit:<6} {target:>9}  {verdict}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """What is measured against."""
+
+    admin: Path
+    """Kubeconfig of an administrator."""
+    installed: Path
+    """Kubeconfig with the rights that the operator is installed with."""
+    pids: Mapping[str, int]
+    """Process ids by the program's name."""
 
 
 def main() -> None:
     """Measure; end with status 1 where a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.operator", description=__doc__)
     parser.add_argument("--count", type=int, default=500, help="fine-tunes to create (default: %(default)s)")
+    parser.add_argument(
+        "--kwok", action="store_true", help="let their pods run on a simulated node (default: no node)"
+    )
     options = parser.parse_args()
-    with ApiServer() as server, tempfile.TemporaryDirectory() as folder:
-        kubectl = Kubectl(server.kubectl, server.kubeconfig)
-        kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
-        with OperatorProcess(server.kubeconfig, Path(folder) / "log") as operator:
-            figures = asyncio.run(measured(operator, server.kubeconfig, options.count))
+    print(f"load average of the last minute before the start: {os.getloadavg()[0]:.1f}", flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        cluster(Path(folder), options) as found,
+        OperatorProcess(found.installed, Path(folder) / "log") as operator,
+    ):
+        figures = asyncio.run(measured(operator, found, options.count))
     report(figures)
     sys.exit(0 if all(figure.is_met for figure in figures) else 1)
 
 
-async def measured(operator: OperatorProcess, kubeconfig: Path, count: int) -> list[Figure]:
+@contextmanager
+def cluster(folder: Path, options: argparse.Namespace) -> Iterator[Cluster]:
+    """Run what is measured against."""
+    with ApiServer() as server:
+        kubectl = Kubectl(server.kubectl, server.kubeconfig)
+        kubectl("apply", "--server-side", "-f", str(CRD))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        # A token costs the API server less than a certificate, and is what an installed operator has.
+        installed = install_rights(kubectl, "base", folder / "kubeconfig")
+        with ExitStack() as stack:
+            pids = server.pids
+            if options.kwok:
+                pids |= stack.enter_context(simulated(server, folder, num_volumes=options.count))
+            yield Cluster(admin=server.kubeconfig, installed=installed, pids=pids)
+
+
+async def measured(operator: OperatorProcess, found: Cluster, count: int) -> list[Figure]:
     """Return every figure, each printed as soon as it is known."""
-    configuration = Configuration()
-    await config.load_kube_config(str(kubeconfig), client_configuration=configuration)
-    load = Load(configuration)
+    load = Load(await load_configuration(str(found.admin)))
     figures = []
     try:
-        async for figure in measure(operator, load, count):
+        async for figure in measure(operator, load, {**found.pids, "this load": os.getpid()}, count):
             print(figure.line(), flush=True)
             figures.append(figure)
     finally:
@@ -80,15 +113,20 @@ async def measured(operator: OperatorProcess, kubeconfig: Path, count: int) -> l
     return figures
 
 
-async def measure(operator: OperatorProcess, load: Load, count: int) -> AsyncIterator[Figure]:
+async def measure(
+    operator: OperatorProcess, load: Load, pids: Mapping[str, int], count: int
+) -> AsyncIterator[Figure]:
     """Measure one figure after the other."""
-    before, requests = operator.cpu_seconds(), operator.num_requests()
+    pids = {"operator": operator.pid, **pids}
+    before, requests = {name: cpu_seconds(pid) for name, pid in pids.items()}, operator.num_requests()
     _, arrived = await asyncio.gather(load.create(count), load.wait_for_children(count))
     yield Figure(name=f"first children of {count} fine-tunes", value=arrived.rate, unit="1/s", at_least=30)
+    yield Figure(name="load average of the last minute", value=os.getloadavg()[0], unit="")
     writes = await writes_while_idle(operator)
     # Measured before the last reconcile, the processor's share would depend on when that happens to be.
-    used = 1000 * (operator.cpu_seconds() - before) / count
-    yield Figure(name="processor time for each", value=used, unit="ms")
+    for name, pid in pids.items():
+        used = 1000 * (cpu_seconds(pid) - before[name]) / count
+        yield Figure(name=f"processor time for each, {name}", value=used, unit="ms")
     yield Figure(name="requests for each", value=(operator.num_requests() - requests) / count, unit="")
     yield Figure(name="memory", value=operator.resident_bytes() / MEGABYTE, unit="MB", at_most=120)
     yield Figure(name=f"writes in {IDLE_SECONDS:g} s without a change", value=writes, unit="", at_most=0)

@@ -68,6 +68,11 @@ class ApiServer:
         """Folder with one log file a component."""
         return self._folder / "logs"
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by the component's name, for those who measure them."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def start(self) -> Self:
         """Build what is missing, start, and return when requests are served."""
         prepare(self._layout)

@@ -5,6 +5,7 @@ one object the newer resourceVersion stays, and what was deleted comes back only
 watches, an object that has lost our label is deleted until it is given back.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -13,6 +14,8 @@ from llmfinetune_operator.constants import GROUP, KIND, LABEL_NAME
 from llmfinetune_operator.observed import ChildRef, Key, Object
 
 MAX_TOMBSTONES: Final = 10_000
+MAX_SHARED: Final = 80
+"""Characters of a string that is worth looking for another copy of it."""
 
 
 class Store:
@@ -134,9 +137,21 @@ def is_fine_tune(api_version: str, kind: str) -> bool:
 
 
 def slim(obj: Mapping[str, Any]) -> Object:
-    """Return the object without the records of field managers, which are half of it and nobody here reads."""
+    """Return the object without the records of field managers, which are half of it and nobody here reads.
+
+    Thousands of objects have the same keys and mostly the same values: each of these is kept once.
+    """
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return {**obj, "metadata": metadata}
+    return {name: shared(value) for name, value in {**obj, "metadata": metadata}.items()}
+
+
+def shared(value: Any) -> Any:
+    """Return the JSON value with one copy of every short string."""
+    if isinstance(value, dict):
+        return {sys.intern(name): shared(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shared(inner) for inner in value]
+    return sys.intern(value) if isinstance(value, str) and len(value) <= MAX_SHARED else value
 
 
 def is_newer(obj: Object, known: Object | None) -> bool:

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.apiserver import ApiServer
 from tests.api.client import Client, Kubectl
-from tests.api.operator.process import REPOSITORY, OperatorProcess, eventually, token_kubeconfig
+from tests.api.operator.process import OperatorProcess, eventually
+from tests.api.operator.rights import install_rights
 from tests.api.operator.world import World
 
-SYSTEM = "llmfinetune-system"
-RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
 TRAINING_MODULE = "github.com/kubeflow/training-operator@v1.9.4"
 TRAINING_CRD = "manifests/base/crds/kubeflow.org_pytorchjobs.yaml"
 
@@ -41,20 +39,9 @@ def training_api(kubectl: Kubectl, training_crd: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def operator_kubeconfig(
-    api_server: ApiServer, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def operator_kubeconfig(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rights that deploy/kustomize/base gives to the operator, and nothing else."""
-    rendered = kubectl("kustomize", str(REPOSITORY / "deploy/kustomize/base"))
-    documents = [each for each in rendered.split("\n---\n") if kind_of(each) in RIGHTS]
-    kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(documents))
-    token = kubectl("-n", SYSTEM, "create", "token", "llmfinetune-operator", "--duration=2h").strip()
-    return token_kubeconfig(api_server.kubeconfig, token, tmp_path_factory.mktemp("operator") / "kubeconfig")
-
-
-def kind_of(document: str) -> str:
-    """Return the kind of one YAML document."""
-    return next(line.split()[1] for line in document.splitlines() if line.startswith("kind:"))
+    return install_rights(kubectl, "base", tmp_path_factory.mktemp("operator") / "kubeconfig")
 
 
 @contextmanager

@@ -100,11 +100,6 @@ class OperatorProcess:
         """Return how many requests it has sent, watches left out."""
         return int(sum(self.samples("llmfinetune_operator_api_requests_total").values()))
 
-    def cpu_seconds(self) -> float:
-        """Return the processor time it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def resident_bytes(self) -> int:
         """Return the memory it has now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -122,6 +117,12 @@ class OperatorProcess:
         if self._process.poll() is None:
             code = self.stop()
             assert kind is not None or code == 0, self.log.read_text()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def token_kubeconfig(admin: Path, token: str, target: Path) -> Path:

@@ -23,11 +23,12 @@ MERGE = "application/merge-patch+json"
 class World:
     """Looks at and changes one namespace as an administrator."""
 
-    def __init__(self, client: Client, kubectl: Kubectl, namespace: str = "") -> None:
+    def __init__(self, client: Client, kubectl: Kubectl, namespace: str = "", *, is_new: bool = True) -> None:
         self.client = client
         self.kubectl = kubectl
         self.namespace = namespace or f"test-{uuid4().hex[:8]}"
-        kubectl("create", "namespace", self.namespace)
+        if is_new:
+            kubectl("create", "namespace", self.namespace)
 
     def path(self, plural: str, name: str = "", subresource: str = "") -> str:
         """Return the path of a collection, an object or a part of one."""
