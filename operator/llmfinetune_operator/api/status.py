@@ -155,6 +155,9 @@ class WorkersStatus(Message):
     """Step of the newest checkpoint when workers failed last."""
     next_start_time: Timestamp | None = None
     """When workers that failed start again, while they wait for it."""
+    restarts_in_pod: Times | None = None
+    """How many times training was started again inside the first worker's present pod, as a process ended or
+    a peer was lost."""
     rescales: Times = 0
     """How many times the number of workers changed while training ran."""
     last_rescale_reason: Annotated[str, Field(max_length=64)] | None = None

@@ -22,8 +22,9 @@ from llmfinetune_operator.resources.metadata import child_metadata
 from llmfinetune_operator.resources.pod import pod_template
 from llmfinetune_operator.times import parse_time
 
-TORCHRUN_RESTARTS = 1000
-"""Restarts inside a living pod. High, because the operator counts the failures that matter."""
+TORCHRUN_RESTARTS = 2
+"""Crashes that are healed inside a pod, in seconds. Few: the operator sees one, and waits before the next
+try, only when the pod ends. Losing a peer uses none up."""
 LAST_CALL_SECONDS = 5
 """How long a rendezvous that has its least number of workers waits for more."""
 HOSTNAME = "kubernetes.io/hostname"

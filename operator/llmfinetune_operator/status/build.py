@@ -54,11 +54,19 @@ def _workers(view: View, facts: Facts, now_in: FineTunePhase) -> WorkersStatus:
         failures_in_a_row=counts.failures_in_a_row,
         checkpoint_at_failure=counts.checkpoint_at_failure or None,
         next_start_time=counts.next_start_time,
+        restarts_in_pod=_restarts_in_pod(view),
         rescales=count,
         last_rescale_reason=reason,
         room=None if now_in in TERMINAL else facts.room.status,
         pods=list(counts.pods),
     )
+
+
+def _restarts_in_pod(view: View) -> int | None:
+    """What the first worker last said, as long as nobody says otherwise."""
+    if view.report is None:
+        return view.previous.workers.restarts_in_pod if view.previous.workers else None
+    return view.report.restarts or None
 
 
 def _failure(view: View, facts: Facts) -> FailureStatus | None:

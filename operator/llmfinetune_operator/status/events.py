@@ -52,12 +52,21 @@ def _workers(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[Ev
         message = f"Workers: {_aimed_at(before.workers)} to {_aimed_at(after.workers)}"
         message += f" ({after.workers.last_rescale_reason})"
         yield EventToPost(type="Normal", reason="Rescaled", message=message)
+    yield from _in_pod(before.workers, after.workers)
     if after.workers.restarts > before.workers.restarts:
         reason = after.workers.last_restart_reason or "unknown"
         message = f"Workers were lost ({reason}) and start again (restart {after.workers.restarts})"
         if after.workers.next_start_time is not None:
             message += f" at {after.workers.next_start_time}"
         yield EventToPost(type="Warning", reason="WorkersRestarted", message=message)
+
+
+def _in_pod(before: WorkersStatus, after: WorkersStatus) -> Iterator[EventToPost]:
+    if (after.restarts_in_pod or 0) > (before.restarts_in_pod or 0):
+        message = (
+            f"A training process ended or lost a peer, and started again in its pod ({after.restarts_in_pod})"
+        )
+        yield EventToPost(type="Warning", reason="TrainingRestarted", message=message)
 
 
 def _aimed_at(workers: WorkersStatus) -> int:

@@ -126,6 +126,8 @@ class RuntimeFacts(Message):
     """What computes: an accelerator or the processor."""
     precision: Literal["bf16", "fp32"]
     """Compute type of the frozen model."""
+    quantization: Literal["int8", "nf4"] | None = None
+    """How the frozen linear layers are kept in memory; absent where they are in the compute type."""
     isa: Short
     """Widest vector instructions of the processor that are used."""
     threads: int = Field(ge=1, le=4096)
@@ -173,6 +175,8 @@ class Report(Message):
 
     attempt: Short
     phase: Phase
+    restarts: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """How often training was started again inside the reporting pod: a process ended, or a peer was lost."""
     step: Step = 0
     total_steps: Step = 0
     epoch: float = Field(default=0.0, ge=0.0)

@@ -13,6 +13,8 @@ from llmfinetune_trainer.config.messages import TerminationMessage
 from llmfinetune_trainer.launcher.outcome import EXIT_CODES, failure
 
 KILLED = 128 + signal.SIGKILL
+FIRST_REPLACED = 128
+"""From here on the training operator replaces the pod, instead of failing the job."""
 
 
 class Ended(NamedTuple):
@@ -44,7 +46,8 @@ def _ending(ended: Ended, *, attempt: str) -> tuple[int, TerminationMessage]:
     if outcome is not None and outcome.result is not None and ended.agent_code == 0:
         return exit_codes.OK, outcome
     if outcome is not None and outcome.failure is not None:
-        return EXIT_CODES.get(outcome.failure.category, exit_codes.INTERNAL), outcome
+        code = EXIT_CODES.get(outcome.failure.category, exit_codes.INTERNAL)
+        return (KILLED if outcome.failure.retryable and code < FIRST_REPLACED else code), outcome
     if ended.num_oom_kills or ended.agent_code in {-signal.SIGKILL, KILLED}:
         return KILLED, _killed(ended, attempt)
     return exit_codes.RETRYABLE, _lost(ended, attempt)

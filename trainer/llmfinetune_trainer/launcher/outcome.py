@@ -14,6 +14,8 @@ from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full, run_er
 
 ENV_OUTCOME: Final = "LLMFINETUNE_OUTCOME"
 """Names the file into which the training process writes its outcome."""
+ENV_RESTARTS: Final = "LLMFINETUNE_RESTARTS"
+"""Tells a training process how often training was started again in its pod."""
 LOCAL_ATTEMPT: Final = "local"
 """Name of the attempt outside of a cluster."""
 

@@ -25,9 +25,9 @@ SPEED_WINDOW = 10
 class Tracker:
     """The report of one run. Without sinks (every rank but the first) it only keeps count."""
 
-    def __init__(self, sinks: Sequence[Sink], *, attempt: str, phase: Phase) -> None:
+    def __init__(self, sinks: Sequence[Sink], *, attempt: str, phase: Phase, restarts: int = 0) -> None:
         self._sinks = list(sinks)
-        self._report = Report(attempt=attempt, phase=phase)
+        self._report = Report(attempt=attempt, phase=phase, restarts=restarts)
         self._speeds: deque[tuple[int, float]] = deque(maxlen=SPEED_WINDOW)
         self._num_steps_here = 0
         self._num_samples = 1

@@ -158,6 +158,7 @@ STATUS_FIELDS = [
     "status.workers.failuresInARow",
     "status.workers.checkpointAtFailure",
     "status.workers.nextStartTime",
+    "status.workers.restartsInPod",
     "status.workers.rescales",
     "status.workers.lastRescaleReason",
     "status.workers.room",

@@ -140,6 +140,17 @@ def test_a_failed_pod_that_is_gone_before_anybody_looks_counts_the_same(
     assert (workers["restarts"], workers["failures"], workers["lastRestartReason"]) == (1, 1, reason)
 
 
+def test_training_that_was_started_again_inside_a_pod_is_told() -> None:
+    world = World().training()
+    world.told(step=1, total_steps=10, restarts=1)
+    world.settle()
+    assert world.status["workers"]["restartsInPod"] == 1
+    assert world.status["workers"]["restarts"] == 0
+    assert world.posted.count("TrainingRestarted") == 1
+    world.report = None
+    assert world.reconcile() == 0
+
+
 def crash(world: World, code: int = 137) -> None:
     """A worker crashes, and the training operator replaces it at once."""
     world.wait(40)

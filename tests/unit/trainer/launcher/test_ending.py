@@ -15,6 +15,10 @@ RESULT = TerminationMessage(
 )
 USER = TerminationMessage(attempt="1", failure=user_error("Bad", "bad").failure)
 DIVERGED = TerminationMessage(attempt="1", failure=diverged("LossNotFinite", "NaN").failure)
+CRASHED = TerminationMessage(
+    attempt="1",
+    failure=Failure(category="Internal", reason="Crashed", retryable=True, message="signal 11"),
+)
 LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone").failure)
 
 
@@ -32,6 +36,7 @@ LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone"
         (Ended(0, told_to_stop=True, num_oom_kills=0, outcome=None), 143, "Preempted"),
         (Ended(0, told_to_stop=True, num_oom_kills=0, outcome=RESULT), 143, None),
         (Ended(1, told_to_stop=False, num_oom_kills=1, outcome=None), 137, "OutOfMemory"),
+        (Ended(1, told_to_stop=False, num_oom_kills=0, outcome=CRASHED), 137, "Internal"),
         (Ended(-signal.SIGKILL, told_to_stop=False, num_oom_kills=0, outcome=None), 137, "Internal"),
     ],
     ids=[
@@ -46,6 +51,7 @@ LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone"
         "told to stop while torchrun says 0",
         "told to stop after the result was written",
         "the kernel killed the worker for memory",
+        "the worker keeps crashing: the pod is replaced, the job does not fail",
         "someone killed torchrun",
     ],
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from llmfinetune_trainer.launcher.agent import restarts_left
+from llmfinetune_trainer.config.layout import ENV_ATTEMPT
+from llmfinetune_trainer.launcher.agent import count_restart, restarts_left
+from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, ENV_RESTARTS, read_outcome
 from llmfinetune_trainer.launcher.supervisor import supervise
 
 pytestmark = [
@@ -56,6 +58,26 @@ def test_signals_reach_the_child_as_sigterm(number: signal.Signals, tmp_path: Pa
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert output.split() == ["21", "True"]
+
+
+def test_a_worker_that_ran_out_of_memory_is_not_started_again_in_its_pod() -> None:
+    assert restarts_left([-9], remaining=3, out_of_memory=True) == 0
+    assert restarts_left([138], remaining=3, out_of_memory=True) == 4, "a peer is gone, not this one"
+
+
+def test_restarts_are_told_to_the_next_process_and_the_last_crash_to_the_launcher(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    environment = {ENV_OUTCOME: str(path), ENV_ATTEMPT: "a-1"}
+    count_restart([-11], is_last=False, out_of_memory=False, environment=environment)
+    assert environment[ENV_RESTARTS] == "1"
+    assert not path.exists()
+    count_restart([-11], is_last=True, out_of_memory=False, environment=environment)
+    outcome = read_outcome(path)
+    assert environment[ENV_RESTARTS] == "2"
+    assert outcome is not None
+    assert outcome.failure is not None
+    assert (outcome.failure.reason, outcome.failure.retryable) == ("Crashed", True)
+    assert "signal 11" in outcome.failure.message
 
 
 @pytest.mark.parametrize(
