@@ -34,6 +34,7 @@ PRINTER_COLUMNS: tuple[tuple[str, str, str, int, str], ...] = (
     ("Checkpoint", "integer", ".status.checkpoint.step", 0, "Step of the newest checkpoint"),
     ("Restarts", "integer", ".status.workers.restarts", 0, "Restarts after failures"),
     ("Age", "date", ".metadata.creationTimestamp", 0, "Time since it was made"),
+    ("Saved", "date", ".status.checkpoint.time", _WIDE, "Time since the newest checkpoint was written"),
     ("Tok/s", "string", ".status.metrics.tokensPerSecond", _WIDE, "Tokens a second, over all workers"),
     ("Eval", "string", ".status.metrics.evalLoss", _WIDE, "Loss on the held-out rows"),
     ("Backend", "string", ".status.runtime.backend", _WIDE, "What the computation runs on"),

@@ -80,7 +80,7 @@ class RunPolicy(Frozen):
     """How many times training starts again after failures that may pass; changes of the spec do not count."""
     active_deadline: Duration | None = None
     """Longest time that the fine-tune may be active, such as 12h or 1h30m: all attempts together, times of
-    suspension left out. Without it there is no limit."""
+    suspension and in a queue left out. Without it there is no limit."""
     ttl_after_finished: Duration | None = None
     """How long after its end jobs, pods and configuration stay, such as 24h; then they are removed, and so is
     the volume unless storage.retain is true. Results stay in the status. Without it everything stays."""

@@ -228,10 +228,10 @@ class LLMFineTuneStatus(Message):
     completion_time: Timestamp | None = None
     """When it succeeded or failed for good."""
     active_seconds: Annotated[int, Field(ge=0, le=10**9)] | None = None
-    """How long it has been active: all attempts together, times of suspension left out. It is counted on when
-    something else changes, too."""
+    """How long it has been active: all attempts together, times of suspension and in a queue left out. It is
+    counted on when something else changes, too."""
     active_time: Timestamp | None = None
-    """As of when activeSeconds is counted; absent while the fine-tune is suspended or has ended."""
+    """As of when activeSeconds is counted; absent while the fine-tune pauses or has ended."""
     progress: Progress | None = None
     metrics: Metrics | None = None
     history: list[LossPoint] = Field(default=[], max_length=MAX_HISTORY)

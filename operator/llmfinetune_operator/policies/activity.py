@@ -1,4 +1,5 @@
-"""How long a fine-tune has been active: by the operator's own clock, over every restart, without pauses.
+"""How long a fine-tune has been active: by the operator's own clock, over every restart, without pauses and
+without waits for a queue.
 
 The status holds seconds and as of when they were counted; they are counted on with every status that is
 written anyway. A gap that no operator can have slept through is one in which it was away, or its clock was

@@ -1,4 +1,4 @@
-"""`runPolicy.activeDeadline`: the longest active time, across restarts and without suspension."""
+"""`runPolicy.activeDeadline`: the longest active time, across restarts, without suspension and queues."""
 
 from datetime import datetime, timedelta
 

@@ -43,14 +43,14 @@ def test_columns_in_their_order(client: Client) -> None:
         *("Name", "Phase", "Progress", "Step", "Loss", "ETA"),
         *("Workers", "Checkpoint", "Restarts", "Age"),
     ]
-    assert wide == ["Tok/s", "Eval", "Backend", "Model", "Reason"]
+    assert wide == ["Saved", "Tok/s", "Eval", "Backend", "Model", "Reason"]
 
 
 def test_cells_show_the_status(client: Client) -> None:
     cells = table(client)["rows"][0]["cells"]
 
     assert cells[:9] == [NAME, "Training", 42, 210, "1.83", 1260, 2, 200, 1]
-    assert cells[10:] == ["352", "1.91", "torch", "hf://owner/model", "Started"]
+    assert cells[11:] == ["352", "1.91", "torch", "hf://owner/model", "Started"]
 
 
 def test_kubectl_get_wide_prints_them(kubectl: Kubectl) -> None:
