@@ -14,11 +14,11 @@ SAME_INCIDENT_SECONDS = 60
 
 
 def restart_counted(before: Object, now: Object) -> bool:
-    """Whether one more restart is in the status, or the loss belongs to one counted just before."""
+    """Whether one more restart is in the status, with its reason, or the loss belongs to one just before."""
     then, counts = before["status"]["workers"], now["status"]["workers"]
     last = datetime.fromisoformat(counts.get("lastRestartTime", "1970-01-01T00:00:00Z"))
     recent = (datetime.now(UTC) - last).total_seconds() < SAME_INCIDENT_SECONDS
-    return counts["restarts"] > then["restarts"] or recent
+    return bool(counts.get("lastRestartReason")) and (counts["restarts"] > then["restarts"] or recent)
 
 
 def rescale_counted(before: Object, now: Object) -> bool:
