@@ -21,7 +21,7 @@ SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$",
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
-def eventually(look: Callable[[], T], *, timeout: float = 30.0, interval: float = 0.1) -> T:
+def eventually(look: Callable[[], T], *, timeout: float = 60.0, interval: float = 0.1) -> T:
     """Return what `look` returns as soon as it is true; fail with its last answer when it never is."""
     give_up_at = time.monotonic() + timeout
     while True:
@@ -61,7 +61,7 @@ class OperatorProcess:
         """Start, and return when the operator is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env=self._env, stdout=log, stderr=log)
-        eventually(lambda: self.get("/readyz")[0] == 200 or self._fail_if_ended(), timeout=60)
+        eventually(lambda: self.get("/readyz")[0] == 200 or self._fail_if_ended(), timeout=120)
         return self
 
     def stop(self) -> int:

@@ -100,7 +100,7 @@ class World:
         found = self.get("llmfinetunes", name)
         return dict((found or {}).get("status") or {})
 
-    def until(self, look: Callable[[], Any], *, timeout: float = 20.0) -> Any:
+    def until(self, look: Callable[[], Any], *, timeout: float = 60.0) -> Any:
         """Wait until `look` finds something; when it does not, say what there was instead."""
         try:
             return eventually(look, timeout=timeout)
@@ -111,7 +111,7 @@ class World:
             }
             raise AssertionError(f"{error}\n{json.dumps(state, indent=1)}") from error
 
-    def settled(self, *, quiet: float = 3.0, timeout: float = 20.0) -> dict[str, str]:
+    def settled(self, *, quiet: float = 3.0, timeout: float = 60.0) -> dict[str, str]:
         """Return the versions of everything once they have stayed the same for `quiet` seconds."""
         give_up_at, since, known = time.monotonic() + timeout, time.monotonic(), self.versions()
         while time.monotonic() - since < quiet:

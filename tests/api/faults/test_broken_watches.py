@@ -1,0 +1,48 @@
+"""Watches that go silent or are torn: what they did not tell is found out, and nothing is made twice."""
+
+import pytest
+
+from tests.api.faults.noted import recovery
+from tests.api.faults.proxy import Break, FaultProxy
+from tests.api.operator.conftest import StartOperator
+from tests.api.operator.test_children import AT_FIRST, first_children, meaning
+from tests.api.operator.world import World
+
+pytestmark = [pytest.mark.api, pytest.mark.timeout(300)]
+SOON = {"LLMFINETUNE_WATCH_SILENCE_SECONDS": "5"}
+
+
+@pytest.mark.parametrize("how", ["silent", "torn"])
+def test_what_a_broken_watch_did_not_tell_is_put_right(
+    training_api: None, start_operator: StartOperator, proxy: FaultProxy, world: World, how: Break
+) -> None:
+    operator = start_operator(env=SOON)
+    first_children(world)
+    world.settled(quiet=1.0)
+    before = meaning(world.get("configmaps", "medical-run"))
+    assert proxy.break_watches(how) >= 7
+    world.delete("serviceaccounts", "medical-trainer")
+    world.patch("configmaps", "medical-run", {"data": None})
+    world.create("legal")
+    with recovery(f"watches {how}"):
+        world.until(lambda: world.children().keys() >= AT_FIRST)
+        world.until(lambda: meaning(world.get("configmaps", "medical-run")) == before)
+        world.until(lambda: world.get("jobs", "legal-prepare"))
+    assert operator.get("/healthz")[0] == 200
+    assert len(world.list("pods")) == 2
+
+
+def test_a_fine_tune_that_went_while_the_watches_were_silent_is_not_restored(
+    training_api: None, start_operator: StartOperator, proxy: FaultProxy, world: World
+) -> None:
+    operator = start_operator(env=SOON)
+    world.create(storage={"retain": False})
+    world.until(lambda: world.children().keys() == AT_FIRST)
+    proxy.break_watches("silent")
+    world.delete("llmfinetunes", "medical")
+    with recovery("watches silent while a fine-tune is deleted"):
+        world.until(lambda: not world.children())
+    world.create("legal")
+    world.until(lambda: world.get("jobs", "legal-prepare"))
+    assert {name for name in world.children() if "medical" in name} == set()
+    assert operator.get("/healthz")[0] == 200
