@@ -9,6 +9,7 @@ from llmfinetune_trainer.engine.fused.kernels import Dropout, Heads, Kernels, Ro
 from llmfinetune_trainer.engine.fused.linear import FusedLinear, Masks
 from llmfinetune_trainer.engine.fused.prefix import Rows
 from llmfinetune_trainer.engine.fused.space import Space
+from llmfinetune_trainer.model.mapped import release_weight_files
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """A layer's linear layers, in the order of their numbers."""
@@ -79,7 +80,7 @@ def build_layer(number: int, module: Any, gradients: Mapping[int, Tensor]) -> La
     """Takes a transformers decoder layer over: its weights become views of the fused matrices."""
     attention, mlp = module.self_attn, module.mlp
     first = number * len(PROJECTIONS)
-    return Layer(
+    layer = Layer(
         number=number,
         input_norm=module.input_layernorm.weight.detach(),
         qkv=FusedLinear(
@@ -92,6 +93,8 @@ def build_layer(number: int, module: Any, gradients: Mapping[int, Tensor]) -> La
         gate_up=FusedLinear((mlp.gate_proj, mlp.up_proj), gradients, first_identity=first + 4),
         down=FusedLinear((mlp.down_proj,), gradients, first_identity=first + 6),
     )
+    release_weight_files()  # layer by layer, so that the model is never in memory twice
+    return layer
 
 
 def _norm_weight(attention: Any, name: str) -> Tensor | None:

@@ -1,0 +1,1 @@
+"""How close an estimate comes: `python -m benchmarks.estimate`."""
