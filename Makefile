@@ -107,6 +107,7 @@ control-plane: $(VENV)
 .PHONY: bench
 bench: $(VENV) ## The trainer beside what a user could pick instead: tokens/s, memory, loss (long)
 	@$(BIN)/python -m benchmarks.trainers
+	@$(BIN)/python -m benchmarks.scaling
 
 .PHONY: bench-quick
 bench-quick: $(VENV) ## The same in under five minutes

@@ -23,7 +23,6 @@ from benchmarks.trainers.setup import CLI, find_data
 
 ROOT = Path("build/bench/estimate")
 RESULT = Path("build/bench/estimate.json")
-STEPS = 4
 PREPARE = """
 import sys
 from pathlib import Path
@@ -43,19 +42,19 @@ def main() -> None:
     results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     for name, case in CASES.items():
         if options.only in name:
-            results[name] = measure(name, case, data=data, threads=options.threads)
+            results[name] = measure(name, case, data=data, steps=options.steps, threads=options.threads)
             RESULT.write_text(json.dumps(results, indent=1), encoding="utf-8")
             print(row(name, results[name]), flush=True)
     print("\n".join(["", *table(results)]))
 
 
-def measure(name: str, case: Case, *, data: Path, threads: int) -> dict[str, Any]:
+def measure(name: str, case: Case, *, data: Path, steps: int, threads: int) -> dict[str, Any]:
     """Estimates one case and runs it."""
     directory = ROOT / "".join(letter if letter.isalnum() else "-" for letter in name)
     manifest, workspace = directory / "finetune.yaml", directory / "workspace"
     model = model_of(case, name, ROOT / "models")
     directory.mkdir(parents=True, exist_ok=True)
-    values = manifest_of(case, model=model, data=data, steps=STEPS)
+    values = manifest_of(case, model=model, data=data, steps=steps)
     manifest.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     for old in ("checkpoints", "output", "logs"):
         shutil.rmtree(workspace / old, ignore_errors=True)
@@ -118,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, help="alpaca rows; else LLMFINETUNE_DATA, else ../shared/data")
     parser.add_argument("--only", default="", help="cases whose name holds this text")
+    parser.add_argument(
+        "--steps", type=int, default=4, help="optimizer steps, at least 2 (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="processors (default: %(default)s)")
     return parser
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.trainers.setup import find_model
 from llmfinetune_trainer.config.layout import Layout
@@ -28,8 +29,8 @@ class Case(NamedTuple):
 
 
 CASES: Mapping[str, Case] = {
-    "SmolLM2-135M, r=8 on q and v": Case(None, 8, ("q_proj", "v_proj"), 32),
-    "SmolLM2-135M, r=16 on all linear layers": Case(None, 16, ("all-linear",), 32),
+    "SmolLM2-135M, r=8 on q and v": Case(None, 8, ("q_proj", "v_proj"), 16),
+    "SmolLM2-135M, r=16 on all linear layers": Case(None, 16, ("all-linear",), 16),
     "Qwen2-shaped, 360M, vocabulary 131072, r=8 on all linear layers": Case(
         {
             "model_type": "qwen2",
@@ -44,7 +45,7 @@ CASES: Mapping[str, Case] = {
         },
         8,
         ("all-linear",),
-        16,
+        8,
     ),
     "GPT-2-shaped, 124M, general path, r=8 on c_attn": Case({"model_type": "gpt2"}, 8, ("c_attn",), 16),
 }
@@ -69,6 +70,7 @@ def model_of(case: Case, name: str, directory: Path) -> Path:
 
 def _smollm2(directory: Path) -> Path:
     path = find_model()
+    disable_progress_bar()
     files = ModelFiles(path, path.name, f"size-{path.stat().st_size}", is_own=False)
     layout = Layout(directory)
     (layout.cache / "models").mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from benchmarks.trainers.workload import Workload
 
 ROOT = Path("build/bench")
 COUNTS = (1, 2, 4)
-TIMEOUT_SECONDS = 600
+TIMEOUT_SECONDS = 900
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import ADAPTERS, Workload
 
 ROOT = Path("build/bench")
-QUICK_WORKLOAD = {"steps": 3, "batch_size": 16, "held_out": 8}
+QUICK_WORKLOAD = {"steps": 2, "batch_size": 16, "held_out": 8}
 
 
 def main() -> None:

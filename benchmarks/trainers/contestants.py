@@ -33,8 +33,6 @@ BF16 = {"base": "bf16", "autocast": False, "adapter": "fp32", "micro_batch": 1}
 """Frozen base in bf16, adapters in 32 bits."""
 BF16_ADAPTERS = {"adapter": "bf16"}
 COMPILED = {"compile": True}
-SPINNING = {"variables": {"OMP_WAIT_POLICY": "ACTIVE"}}
-"""Threads wait by spinning, which is quicker where the processor is not shared."""
 KEEP_MEMORY = {
     "variables": {
         "MALLOC_MMAP_THRESHOLD_": "4294967296",
@@ -67,39 +65,35 @@ _IPEX = _Huggingface("ipex", options={"ipex": True})
 
 PEERS = (
     _HUGGINGFACE.peer("padded", "padded", AUTOCAST),
-    _HUGGINGFACE.peer("padded-bf16", "padded", BF16, micro_batches=(1, 4, 8, 16), extras=(KEEP_MEMORY,)),
+    _HUGGINGFACE.peer("padded-bf16", "padded", BF16, micro_batches=(1, 8), extras=(KEEP_MEMORY,)),
     _HUGGINGFACE.peer(
         "grouped",
         "grouped",
         BF16,
-        micro_batches=(1, 2, 4, 8, 16),
-        extras=(SPINNING, KEEP_MEMORY, BF16_ADAPTERS),
+        micro_batches=(1, 2, 8),
+        extras=(KEEP_MEMORY, BF16_ADAPTERS),
     ),
-    _HUGGINGFACE.peer(
-        "flattened", "flattened", BF16, micro_batches=(4, 8, 16), extras=(KEEP_MEMORY, BF16_ADAPTERS)
-    ),
+    _HUGGINGFACE.peer("flattened", "flattened", BF16, micro_batches=(2, 8), extras=(KEEP_MEMORY,)),
     _HUGGINGFACE.peer(
         "concatenated",
         "concatenated",
         BF16,
-        micro_batches=(1, 2, 4),
-        extras=(SPINNING, KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
+        micro_batches=(1, 2),
+        extras=(KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
     ),
     _TRL.peer("default", "default", AUTOCAST | {"checkpointing": True}),
-    _TRL.peer("tuned", "padding_free", BF16, micro_batches=(2, 4, 8), extras=(KEEP_MEMORY,)),
+    _TRL.peer("tuned", "padding_free", BF16, micro_batches=(2, 8), extras=(KEEP_MEMORY,)),
     _TRL.peer("packed", "packed", BF16, micro_batches=(1, 2), extras=(KEEP_MEMORY,)),
-    _IPEX.peer("padded", "padded", AUTOCAST, micro_batches=(4, 8)),
-    _IPEX.peer("concatenated", "concatenated", AUTOCAST, micro_batches=(1, 2, 4), extras=(KEEP_MEMORY,)),
+    _IPEX.peer("padded", "padded", AUTOCAST, micro_batches=(2, 8)),
+    _IPEX.peer("concatenated", "concatenated", AUTOCAST, micro_batches=(1, 2), extras=(KEEP_MEMORY,)),
     Contestant(
         "llamafactory",
         "llamafactory",
         "llamafactory",
         AUTOCAST | {"layout": "default"},
-        micro_batches=(1, 4, 8),
+        micro_batches=(1, 8),
     ),
-    Contestant(
-        "litgpt", "litgpt", "litgpt", {"micro_batch": 8}, micro_batches=(1, 4, 8), extras=(KEEP_MEMORY,)
-    ),
+    Contestant("litgpt", "litgpt", "litgpt", {"micro_batch": 8}, micro_batches=(1, 8), extras=(KEEP_MEMORY,)),
 )
 QUICK = ("huggingface-grouped", "huggingface-concatenated")
 """Peers of the quick run: the strongest of each kind that need one environment only."""

@@ -24,6 +24,13 @@ def tokens_per_second(steps: Sequence[Mapping[str, float]], *, warmup_steps: int
     return sum(step["tokens"] for step in measured) / seconds
 
 
+def tokens_per_cpu_second(steps: Sequence[Mapping[str, float]], *, warmup_steps: int) -> float:
+    """The same by the processor's time of all threads, which other processes on the machine blur less."""
+    measured = steps[warmup_steps:]
+    seconds = measured[-1]["cpu_seconds"] - steps[warmup_steps - 1]["cpu_seconds"]
+    return sum(step["tokens"] for step in measured) / seconds
+
+
 def run_figures(
     report: Mapping[str, Any],
     *,

@@ -1,7 +1,8 @@
 """The tuning pass: tries each peer's settings once, and records the fastest in `tuned.json`.
 
 `python -m benchmarks.trainers.tune [--peers a,b]`. What it records is kept in the repository, so that a
-comparison starts from good settings; run it again on another kind of machine.
+comparison starts from good settings; run it again on another kind of machine. Settings are compared by tokens
+per second of processor time, so that the machine need not be quiet.
 """
 
 import argparse
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.trainers.contestants import PEERS, TUNED, Contestant, read_tuned
+from benchmarks.trainers.figures import tokens_per_cpu_second
 from benchmarks.trainers.running import run_contestant
 from benchmarks.trainers.setup import Setup, find_data, make_setup
 from benchmarks.trainers.workload import Workload
 
 ROOT = Path("build/bench/tune")
-WORKLOAD = Workload(steps=2, batch_size=16)
+WORKLOAD = Workload(steps=2, batch_size=8)
 """One measured step: what is tried lies far apart."""
 
 
@@ -29,8 +31,10 @@ def main() -> None:
     options = parser.parse_args()
     names = options.peers.split(",") if options.peers else [peer.name for peer in PEERS if peer.micro_batches]
     setup = make_setup(WORKLOAD, data=find_data(options.data), root=ROOT)
-    for peer in PEERS:
-        if peer.name in names:
+    by_name = {peer.name: peer for peer in PEERS}
+    for name in names:
+        peer = by_name[name]
+        if peer.micro_batches:
             tuned = read_tuned() | {peer.name: tune(peer, setup)}
             TUNED.write_text(json.dumps(tuned, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -53,22 +57,27 @@ def merged(settings: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
-    # by share of the peak measured around each run, which a slow moment of the machine moves less
-    best: dict[str, Any] = max(tried, key=lambda trial: trial.get("peak_share", 0.0))["options"]
+    best: dict[str, Any] = max(tried, key=lambda trial: trial.get("tokens_per_cpu_second", 0.0))["options"]
     return best
 
 
 def _tried(peer: Contestant, settings: dict[str, Any], setup: Setup) -> dict[str, Any]:
     contestant = peer._replace(options=peer.options | settings)
-    figures = run_contestant(contestant, setup, output=ROOT / "runs" / peer.name)
-    kept = ("tokens_per_second", "peak_share", "peak_rss_bytes", "first_step_seconds", "error")
+    output = ROOT / "runs" / peer.name
+    figures = run_contestant(contestant, setup, output=output)
+    if "error" not in figures:
+        report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+        figures["tokens_per_cpu_second"] = tokens_per_cpu_second(
+            report["steps"], warmup_steps=WORKLOAD.warmup_steps
+        )
+    kept = ("tokens_per_cpu_second", "peak_rss_bytes", "first_step_seconds", "error")
     trial = {"options": settings} | {key: _short(figures[key]) for key in kept if key in figures}
     print(f"{peer.name} {trial}", flush=True)
     return trial
 
 
 def _short(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    return round(value, 1) if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class StepRecorder:
 
     def step_done(self) -> None:
         """Closes the step."""
-        self.steps.append({"time": time.time(), "tokens": self._tokens})
+        self.steps.append({"time": time.time(), "cpu_seconds": time.process_time(), "tokens": self._tokens})
         self._tokens = 0
 
     def set_loss(self, step: int, loss: float) -> None:
