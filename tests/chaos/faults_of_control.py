@@ -82,7 +82,7 @@ def _delete(kind: str, suffix: str = "") -> Callable[[Victim], None]:
 
 
 OPERATOR_KILLED = Fault(
-    name="operator killed while training", inject=kill_operator, back=reported, interrupts=False, steps=80
+    name="operator killed while training", inject=kill_operator, back=reported, interrupts=False, steps=60
 )
 TRAINING_OPERATOR_DOWN = Fault(
     name="training-operator down 2 min, worker lost",
@@ -101,7 +101,7 @@ API_SERVER_RESTARTED = Fault(
     inject=restart_api_server,
     back=reported,
     interrupts=False,
-    steps=150,
+    steps=100,
     embedded_only=True,
 )
 CONFIGURATION_EDITED = Fault(

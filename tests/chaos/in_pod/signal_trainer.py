@@ -5,19 +5,18 @@ import signal
 import sys
 from pathlib import Path
 
-TRAINER = "llmfinetune_trainer.engine.worker"
+TRAINER = "trainer-"
+"""What training processes are called, followed by the rank."""
 
 
 def main(rank: str, name: str) -> None:
     """Signals the process of that rank; prints nothing where this pod has none."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            command = (entry / "cmdline").read_text().split("\0")
-            environment = (entry / "environ").read_text().split("\0")
-        except OSError:  # it has ended, or belongs to another user
+            found = (entry / "comm").read_text().strip()
+        except OSError:  # it has ended
             continue
-        ranks = [variable.removeprefix("RANK=") for variable in environment if variable.startswith("RANK=")]
-        if TRAINER in command and ranks and rank in {ranks[0], "any"}:
+        if found.startswith(TRAINER) and rank in {found.removeprefix(TRAINER), "any"}:
             os.kill(int(entry.name), signal.Signals[name])
             print(entry.name)
 
