@@ -11,6 +11,7 @@ class Again(Enum):
     """How a failure that may pass is tried again. One that is told as not retryable never is."""
 
     NEVER = "never"
+    UNLESS_MISSING = "never; a missing Secret, ConfigMap or key is waited for"
     HEALS = "by itself, once it is put right"
     FREE = "at once, as often as it happens; never counted against `runPolicy.maxRestarts`"
     COUNTED = "after 10 s, 20 s, 40 s … 5 min, until `runPolicy.maxRestarts`"
@@ -32,12 +33,12 @@ CATEGORIES: Final[Mapping[Category, Rule]] = {
         "the message lists all of them and near matches",
     ),
     "Data": Rule(
-        Again.NEVER,
+        Again.UNLESS_MISSING,
         "missing column, empty file, nothing that carries loss, digest mismatch",
         "fix the data or `spec.dataset`",
     ),
     "ModelAccess": Rule(
-        Again.NEVER,
+        Again.UNLESS_MISSING,
         "not found, gated, not a model",
         "`spec.model`, and `model.tokenSecretRef` for gated ones",
     ),
@@ -89,7 +90,7 @@ CATEGORIES: Final[Mapping[Category, Rule]] = {
     ),
     "Diverged": Rule(
         Again.NEVER,
-        "loss became NaN or infinite; the step is named",
+        "loss became NaN or infinite, or exploded; the step is named",
         "a lower `training.learningRate`, or the data of that step; the last checkpoint is kept",
     ),
     "Deadline": Rule(

@@ -1,10 +1,11 @@
-"""One training process, as torchrun starts it: `python -m llmfinetune_trainer.engine.worker`.
+"""One training process, as torchrun's agent forks it.
 
 It ends with one of the exit codes of `config.exit_codes`, and leaves what happened in the file that the
 launcher named.
 """
 
 import argparse
+import ctypes
 import logging
 import os
 import sys
@@ -17,13 +18,38 @@ from llmfinetune_trainer.config.layout import RUN_CONFIG, WORKSPACE, Layout
 from llmfinetune_trainer.config.messages import Result, TerminationMessage
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.engine.stop import StopSignal
-from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, failure_of, write_outcome
+from llmfinetune_trainer.launcher.outcome import (
+    ENV_OUTCOME,
+    ENV_RESTARTS,
+    attempt_of,
+    failure_of,
+    write_outcome,
+)
 from llmfinetune_trainer.manifest import load_run_config
 from llmfinetune_trainer.report.http import Endpoint, HttpSink
 from llmfinetune_trainer.report.sink import History, Sink
 from llmfinetune_trainer.report.terminal import LogLines
 
+_PR_SET_NAME = 15
+
 log = logging.getLogger(__name__)
+
+
+def run(environment: Mapping[str, str], *arguments: str) -> None:
+    """Trains as one rank, in a process of its own whose name tells which: `trainer-<rank>`.
+
+    Args:
+        environment: variables that this process lacks.
+        arguments: its command line.
+
+    Raises:
+        SystemExit: training did not end well.
+    """
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    _name_process(f"trainer-{os.environ['RANK']}")
+    if code := main(list(arguments)):
+        sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +90,7 @@ def _train(config_path: Path, layout: Layout, *, attempt: str) -> Result:
                     ranks=ranks,
                     make_sinks=lambda history: cluster_sinks(config, layout, os.environ, history=history),
                     stop=stop,
+                    restarts=int(os.environ.get(ENV_RESTARTS, "0")),
                 )
             )
 
@@ -101,5 +128,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _name_process(name: str) -> None:
+    """Sets what `ps` and `top` show; a forked process has its parent's command line."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)

@@ -20,7 +20,7 @@ from llmfinetune_trainer.launcher.ending import Ended, ending
 from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, attempt_of, read_outcome, write_outcome
 from llmfinetune_trainer.launcher.tail import Tail
 
-AGENT = "llmfinetune_trainer.launcher.agent"
+AGENT = "llmfinetune_trainer.launcher"
 
 log = logging.getLogger(__name__)
 

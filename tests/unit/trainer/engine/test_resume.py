@@ -9,6 +9,7 @@ import torch
 from llmfinetune_trainer.checkpoint.store import Checkpoint, CheckpointStore, read_checkpoint
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
 from llmfinetune_trainer.config.run import EvaluationConfig
+from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.loop import Training, evaluate_once, run_steps
 from llmfinetune_trainer.engine.stop import preempted
 from llmfinetune_trainer.errors import RunError
@@ -32,23 +33,26 @@ class StopAfter:
             raise preempted()
 
 
+@pytest.mark.parametrize("engine", ["general", "fused"])
 @pytest.mark.parametrize("dropout", [0.0, 0.2], ids=["without dropout", "with dropout"])
 @pytest.mark.parametrize("stop_after", [1, 5, 13], ids=["in the first step", "early", "late"])
 def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
-    stop_after: int, dropout: float, tmp_path: Path
+    stop_after: int, dropout: float, engine: Engine, tmp_path: Path
 ) -> None:
     whole, curve = Recorder(), Recorder()
-    uninterrupted = make_training(CONFIG, recorder=whole, dropout=dropout)
+    uninterrupted = make_training(CONFIG, recorder=whole, dropout=dropout, engine=engine)
     run_steps(uninterrupted)
 
     first = Recorder()
-    interrupted = make_training(CONFIG, recorder=first, dropout=dropout, check_stop=StopAfter(stop_after))
+    interrupted = make_training(
+        CONFIG, recorder=first, dropout=dropout, engine=engine, check_stop=StopAfter(stop_after)
+    )
     with pytest.raises(RunError):
         run_steps(interrupted)
     store = CheckpointStore(tmp_path, keep=2)
     store.save(interrupted.state.checkpoint(), now=now())
 
-    resumed = make_training(CONFIG, recorder=curve, dropout=dropout)
+    resumed = make_training(CONFIG, recorder=curve, dropout=dropout, engine=engine)
     path = store.newest()
     assert path is not None
     resumed.state.restore(read_checkpoint(path))

@@ -13,7 +13,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
 from llmfinetune_trainer.config.messages import Report
 from llmfinetune_trainer.config.run import LoraConfig, RunConfig
+from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.distributed import Alone, Ranks
+from llmfinetune_trainer.engine.fused import FusedGradients
 from llmfinetune_trainer.engine.gradients import GeneralGradients
 from llmfinetune_trainer.engine.loop import Training
 from llmfinetune_trainer.engine.optimizer import FlatAdamW
@@ -134,8 +136,10 @@ def make_training(
     checkpoints: CheckpointWriter | None = None,
     check_stop: Callable[[], None] = lambda: None,
     dropout: float = 0.0,
+    engine: Engine = "general",
 ) -> Training:
-    _, adapters, computer = adapted(dropout=dropout, noise=0.0)
+    model, adapters, general = adapted(dropout=dropout, noise=0.0)
+    computer = FusedGradients(model, adapters) if engine == "fused" else general
     optimizer = FlatAdamW(adapters.master, weight_decay=config.training.weight_decay)
     return Training(
         config=config,
