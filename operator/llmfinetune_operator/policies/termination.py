@@ -33,7 +33,7 @@ _EXIT_CODES: Mapping[int, Known] = {
     exit_codes.DIVERGED: Known(
         "Diverged",
         "LossDiverged",
-        "the loss became NaN or infinite",
+        "the loss became NaN or infinite, or exploded",
         "lower training.learningRate, or look for broken rows in the data",
     ),
     exit_codes.DISK_FULL: Known(
