@@ -38,22 +38,18 @@ def small_volume(session: Session) -> Iterator[None]:
 
 
 def fill(victim: Victim) -> None:
-    """Fills the volume, and returns when the status says so."""
+    """Fills the volume, and returns when the fine-tune has failed of it and says what to do."""
     victim.observer.run("fill_volume")
-    victim.wait_for("word of the full disk", lambda now: _category(now) == "DiskFull")
-    assert victim.get()["status"]["failure"]["hint"]
+    victim.wait_for("failure", lambda now: phase(now) == "Failed")
+    failure = victim.get()["status"]["failure"]
+    assert (failure["category"], bool(failure["hint"])) == ("DiskFull", True), failure
 
 
 def make_room(victim: Victim) -> None:
-    """Frees the volume; a fine-tune that has failed is made again, and finds what is there."""
+    """Frees the volume and makes the fine-tune again; it finds its directory as it was."""
     victim.observer.remove("filler")
-    if phase(victim.get()) == "Failed":
-        victim.namespace.run("delete", "llmfinetune", victim.name, timeout=200)
-        victim.namespace.apply(victim.manifest)
-
-
-def _category(now: dict[str, Any]) -> str:
-    return str(now.get("status", {}).get("failure", {}).get("category", ""))
+    victim.namespace.run("delete", "llmfinetune", victim.name, timeout=200)
+    victim.namespace.apply(victim.manifest)
 
 
 def _volume(path: str, *, node: str) -> dict[str, Any]:
