@@ -46,7 +46,7 @@ def event_object(event: EventToPost, fine_tune: Object, *, now: datetime, instan
 
 
 def pending(children: Mapping[ChildRef, Object], pods: tuple[Object, ...]) -> list[Object]:
-    """Return what waits for something that only its warning events name: pods, claims, jobs without pods."""
+    """Return what waits for something that only warning events name: pods, claims, jobs that lack pods."""
     return [
         *(pod for pod in pods if (pod.get("status") or {}).get("phase", "Pending") == "Pending"),
         *(child for ref, child in children.items() if _is_pending(ref, child, pods)),
@@ -59,7 +59,12 @@ def _is_pending(ref: ChildRef, child: Object, pods: tuple[Object, ...]) -> bool:
         return bool(status.get("phase", "Pending") == "Pending")
     if ref.kind not in ("Job", "PyTorchJob"):
         return False
-    return not _has_ended(status) and not any(_owns(child, pod) for pod in pods)
+    return not _has_ended(status) and sum(_owns(child, pod) for pod in pods) < _num_pods(child)
+
+
+def _num_pods(job: Object) -> int:
+    workers = (job["spec"].get("pytorchReplicaSpecs") or {}).get("Worker") or {}
+    return int(workers.get("replicas", 1))
 
 
 def _has_ended(status: Object) -> bool:

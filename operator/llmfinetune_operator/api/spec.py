@@ -33,6 +33,10 @@ _BATCH = (
     "workers.replicas is more than training.batchSize, so some workers would get no sample: "
     "raise batchSize or lower replicas"
 )
+_ONE_POD = (
+    "a ReadWriteOncePod volume is for one pod, and workers.replicas is more: set replicas to 1, or take "
+    "ReadWriteOnce (workers on one node) or ReadWriteMany (workers on several)"
+)
 
 
 class ModelSpec(ModelConfig):
@@ -105,7 +109,14 @@ class LLMFineTuneSpec(Frozen):
     """What to fine-tune, on what data, how, and with which resources."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(("self.workers.replicas <= self.training.batchSize", _BATCH))
+        json_schema_extra=rules(
+            ("self.workers.replicas <= self.training.batchSize", _BATCH),
+            (
+                "self.workers.replicas == 1 || !has(self.storage.accessModes) || "
+                "!('ReadWriteOncePod' in self.storage.accessModes)",
+                _ONE_POD,
+            ),
+        )
     )
 
     model: ModelSpec
@@ -125,4 +136,10 @@ class LLMFineTuneSpec(Frozen):
     def _samples_for_all(self) -> Self:
         if self.workers.replicas > self.training.batch_size:
             raise ValueError(_BATCH)
+        return self
+
+    @model_validator(mode="after")
+    def _volume_for_all(self) -> Self:
+        if self.workers.replicas > 1 and "ReadWriteOncePod" in (self.storage.access_modes or ()):
+            raise ValueError(_ONE_POD)
         return self

@@ -5,6 +5,7 @@ from enum import Enum
 
 from llmfinetune_operator.policies import jobs
 from llmfinetune_operator.policies.pod_troubles import pod_trouble
+from llmfinetune_operator.policies.pods_refused import refused_pods_trouble
 from llmfinetune_operator.policies.remedies import prepare_ran_out
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
@@ -47,7 +48,7 @@ def preparation_trouble(view: View) -> Trouble | None:
     if told is not None and told.failure.category == "OutOfMemory":
         return Trouble(failure=prepare_ran_out(view, told.failure), final=True)
     if failed is None:
-        return told
+        return told or (None if view.prepare_pods else refused_pods_trouble(job, view.observed.events))
     if told is not None:
         return Trouble(failure=told.failure, final=True)
     message = str(failed.get("message", "")) or "the prepare Job failed"

@@ -12,6 +12,11 @@ _ROOM = (
     "make room, add a node, or lower workers.resources.requests or workers.replicas; "
     "check workers.nodeSelector and workers.tolerations"
 )
+_NO_VOLUME = ("unbound immediate PersistentVolumeClaims", "available persistent volumes to bind")
+_UNBOUND = (
+    "see `kubectl describe pvc`: the storage class must exist and have a provisioner (kubectl get "
+    "storageclass); without storage.storageClassName the cluster needs a default class"
+)
 _CLAIM = "make the claim that the message names, or correct the source or storage.existingClaim"
 
 
@@ -23,10 +28,12 @@ def scheduling_trouble(pod: Object, *, settings: Settings, now: datetime) -> Tro
     message = str(condition.get("message", ""))
     since = parse_time(condition.get("lastTransitionTime")) or now
     told_at = since + timedelta(seconds=settings.unschedulable_grace_seconds)
-    if "persistentvolumeclaim" in message:
-        return _claim_trouble(pod, message)
+    if "persistentvolumeclaim" in message and "not found" in message:
+        return _claim_missing(pod, message)
     if now < told_at:
         return None
+    if any(words in message for words in _NO_VOLUME):
+        return _volume_pending(pod, message)
     return Trouble(
         failure=failure(
             "Scheduling",
@@ -49,15 +56,27 @@ def looked_at_again(pod: Object, *, settings: Settings, now: datetime) -> dateti
     return told_at if told_at > now else None
 
 
-def _claim_trouble(pod: Object, message: str) -> Trouble | None:
-    if "not found" not in message:
-        return None  # an unbound claim is told of by `policies.storage`, with its own events
+def _claim_missing(pod: Object, message: str) -> Trouble:
     return Trouble(
         failure=failure(
             "Volume",
             "ClaimMissing",
             f"pod {pods.name(pod)} waits for a claim: {message}",
             hint=_CLAIM,
+            retryable=True,
+            pod=pods.name(pod),
+        )
+    )
+
+
+def _volume_pending(pod: Object, message: str) -> Trouble:
+    """The claim's own events tell more, where there are any: `policies.storage` comes first then."""
+    return Trouble(
+        failure=failure(
+            "Volume",
+            "VolumePending",
+            f"pod {pods.name(pod)} waits for its claim to get a volume: {message}",
+            hint=_UNBOUND,
             retryable=True,
             pod=pods.name(pod),
         )

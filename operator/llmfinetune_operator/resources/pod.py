@@ -17,8 +17,9 @@ from llmfinetune_trainer.config.quantity import quantity
 
 USER_ID = 65532
 """Unprivileged user and group of the images ("nonroot")."""
-GRACE_SECONDS = 60
-"""Time from SIGTERM to SIGKILL: a checkpoint takes up to 15 s, leaving the group some more."""
+GRACE_SECONDS = 25
+"""Time from SIGTERM to SIGKILL: a checkpoint takes up to 15 s, leaving the group some more, and 30 s after a
+pause began nothing is left."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -253,3 +253,12 @@ def test_more_than_an_object_may_hold_is_refused(client: Client) -> None:
     answer = try_create(client, fine_tune(runtime__env=env))
 
     assert "may not be more than 4096 bytes" in answer.body["message"]
+
+
+@pytest.mark.api
+def test_a_volume_for_one_pod_takes_no_second_worker(client: Client) -> None:
+    manifest = fine_tune(workers__replicas=2, storage__accessModes=["ReadWriteOncePod"])
+
+    answer = try_create(client, manifest)
+
+    assert "set replicas to 1" in answer.body["message"]

@@ -1,10 +1,13 @@
 """`llmfinetune prepare`: the prepare Job's command, and the first half of `train`."""
 
 import argparse
+import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from llmfinetune_trainer.cli import arguments
 from llmfinetune_trainer.config import exit_codes
@@ -31,7 +34,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     tracker = Tracker(sinks, attempt=attempt, phase="Preparing")
     tracker.phase("Preparing")
     try:
-        message, code = _prepare(options, environment, tracker), exit_codes.OK
+        with ending_on_sigterm():
+            message, code = _prepare(options, environment, tracker), exit_codes.OK
     except Exception as error:
         found = failure_of(error)
         where = "".join(traceback.format_exception(error)) if found.exit_code == exit_codes.INTERNAL else ""
@@ -45,6 +49,20 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         write_outcome(path, message)
     tracker.close()
     return code
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Ends the process on SIGTERM: as a pod's first process it would else not notice, and be waited for."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(exit_codes.PREEMPTED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _prepare(

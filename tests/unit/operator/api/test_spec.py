@@ -46,6 +46,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no patience": ({"workers": {"schedulingTimeout": "9s"}}, "from 10s to 24h"),
     "too much patience": ({"workers": {"schedulingTimeout": "25h"}}, "from 10s to 24h"),
     "queue with a capital": ({"runPolicy": {"queueName": "Team"}}, "queueName"),
+    "a volume for one pod and two workers": (
+        {"workers": {"replicas": 2}, "storage": {"accessModes": ["ReadWriteOncePod"]}},
+        "set replicas to 1",
+    ),
     "deadline zero": ({"runPolicy": {"activeDeadline": "0h"}}, "more than zero"),
     "epochs and steps": ({"training": {"epochs": 1, "maxSteps": 1}}, "exclude each other"),
     "NaN": ({"training": {"learningRate": float("nan")}}, "finite number"),

@@ -83,6 +83,19 @@ def no_room(world: World) -> None:
     world.wait(world.settings.unschedulable_grace_seconds)
 
 
+def no_volume(world: World) -> None:
+    words = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+    preparing(world, **unschedulable(world, words))
+    world.children[CLAIM]["status"] = {"phase": "Pending"}
+    world.wait(world.settings.unschedulable_grace_seconds)
+
+
+def pods_refused(world: World) -> None:
+    world.settle()
+    message = 'pods "medical-prepare-" is forbidden: no PriorityClass with name batch was found'
+    event(world, world.children[PREPARE], "FailedCreate", message)
+
+
 def source_claim_missing(world: World) -> None:
     preparing(world, **unschedulable(world, 'persistentvolumeclaim "models" not found'))
 
@@ -103,6 +116,8 @@ HEALING: dict[str, tuple[Callable[[World], None], str, str]] = {
     "network of the node is not ready": (network_not_ready, "SandboxFailed", "network plugin"),
     "image cannot be pulled": (image_pull, "ImagePullFailed", "runtime.image"),
     "no node has room": (no_room, "Unschedulable", "workers.resources.requests"),
+    "nobody makes the volume": (no_volume, "VolumePending", "kubectl get storageclass"),
+    "pods are refused": (pods_refused, "PodsRefused", "runPolicy.priorityClassName"),
     "claim of a source missing": (source_claim_missing, "ClaimMissing", "source"),
     "storage class missing": (storage_class_missing, "StorageClassMissing", "storage.storageClassName"),
 }

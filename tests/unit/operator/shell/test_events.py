@@ -11,11 +11,13 @@ from llmfinetune_operator.store import ref_of
 from tests.unit.operator.reconcile.objects import child, fine_tune, pod
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+POD_OF_JOB = pod(metadata={"ownerReferences": [{"uid": "j1"}]})
+TWO = {"pytorchReplicaSpecs": {"Worker": {"replicas": 2}}}
 ENDED = {"conditions": [{"type": "Complete", "status": "True"}]}
 
 
 def job(**rest: Any) -> dict[str, Any]:
-    return child("Job", api_version="batch/v1", name="medical-prepare", uid="j1", **rest)
+    return child("Job", api_version="batch/v1", name="medical-prepare", uid="j1", **({"spec": {}} | rest))
 
 
 @pytest.mark.parametrize(
@@ -27,9 +29,9 @@ def job(**rest: Any) -> dict[str, Any]:
         ),
         pytest.param(job(), (), True, id="a job without pods"),
         pytest.param(job(status=ENDED), (), False, id="a job that has ended"),
-        pytest.param(
-            job(), (pod(metadata={"ownerReferences": [{"uid": "j1"}]}),), False, id="a job with a pod"
-        ),
+        pytest.param(job(), (POD_OF_JOB,), False, id="a job with a pod"),
+        pytest.param(job(spec=TWO), (POD_OF_JOB,), True, id="a job with one pod of two"),
+        pytest.param(job(spec=TWO), (POD_OF_JOB,) * 2, False, id="a job with two pods of two"),
         pytest.param(child(), (), False, id="a ConfigMap"),
     ],
 )
