@@ -91,7 +91,11 @@ def _lineage(
     config: RunConfig, prepared: Prepared, *, runtime: RuntimeFacts, config_digest: str
 ) -> dict[str, Any]:
     return {
-        "base": {"name": prepared.base_model_name, "revision": prepared.base_revision},
+        "base": {
+            "name": prepared.base_model_name,
+            "revision": prepared.base_revision,
+            "quantization": config.model.quantization,
+        },
         "dataset": prepared.facts.model_dump(mode="json", by_alias=True),
         "configDigest": config_digest,
         "config": config.model_dump(mode="json", by_alias=True, exclude={"model": {"token_secret_ref"}}),
@@ -117,7 +121,7 @@ tags: [lora, llmfinetune]
 ---
 # {config.name}
 
-A LoRA adapter for `{prepared.base_model_name}` (revision `{prepared.base_revision}`).
+A LoRA adapter for `{prepared.base_model_name}` (revision `{prepared.base_revision}`){_quantized(config)}.
 
 ```python
 from peft import PeftModel
@@ -140,6 +144,10 @@ learning rate {training.learning_rate:g}, {training.schedule}, seed {training.se
 {_evaluation_row(outcome)}
 The whole configuration and the versions of all programs are in `{LINEAGE}`.
 """
+
+
+def _quantized(config: RunConfig) -> str:
+    return f", trained on it in {config.model.quantization}" if config.model.quantization else ""
 
 
 def _evaluation_row(outcome: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from llmfinetune_trainer.atomic import atomic_directory
 from llmfinetune_trainer.errors import disk_full, user_error
-from llmfinetune_trainer.model.tensors import Place, places
+from llmfinetune_trainer.model.tensors import Place, place_of, places
 
 LINEAGE: Final = "lineage.json"
 _PREFIX: Final = "base_model.model."
@@ -91,9 +91,8 @@ def _changes(model_path: Path, adapter: Mapping[str, Tensor]) -> list[_Change]:
 
 
 def _place(there: Mapping[str, Place], layer: str, model_path: Path) -> Place:
-    """A layer's weight; files may leave out the name of the decoder inside of the whole model."""
     name = f"{layer.removeprefix(_PREFIX)}.weight"
-    place = there.get(name) or there.get(name.partition(".")[2])
+    place = place_of(there, name)
     if place is None:
         raise user_error(
             "MergeNotSupported",

@@ -46,6 +46,7 @@ CASES: dict[str, Bad] = {
     "source too long": Bad("model__source", "hf://owner/" + "a" * 1024, "may not be more than 1024 bytes"),
     "empty source": Bad("model__source", "", "spec.model.source"),
     "empty revision": Bad("model__revision", "", "spec.model.revision"),
+    "unknown quantization": Bad("model__quantization", "int4", '"int8", "nf4"'),
     "secret name with a capital": Bad(
         "model__tokenSecretRef", {"name": "Token"}, "spec.model.tokenSecretRef.name"
     ),

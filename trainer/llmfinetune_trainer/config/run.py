@@ -61,6 +61,10 @@ class ModelConfig(Frozen):
     A directory with safetensors weights, or one GGUF file."""
     revision: str = Field(default="main", min_length=1, max_length=256)
     """Branch, tag or commit of a Hugging Face repository."""
+    quantization: Literal["int8", "nf4"] | None = None
+    """How the frozen linear layers are kept in memory: int8 with a scale for each output, or 4-bit
+    NormalFloat with a scale for every 64 weights; null keeps them in the type of the computation. Fewer bits
+    take less memory and more time, and are less exact."""
     token_secret_ref: SecretKeyRef | None = None
     """Secret with the Hugging Face token that gated or private repositories need. Mounted as a file, never
     put into the environment."""

@@ -20,6 +20,7 @@ from llmfinetune_trainer.engine.gradients import GeneralGradients, GradientCompu
 from llmfinetune_trainer.engine.machine import BF16_ISA, Device, Machine
 from llmfinetune_trainer.errors import RunError, user_error
 from llmfinetune_trainer.model.lora import Adapters
+from llmfinetune_trainer.model.quantised import Quantization
 
 CCL = "oneccl_bindings_for_pytorch"
 
@@ -161,7 +162,12 @@ def fused_obstacle(backend: Backend, model_config: Any, *, lora: LoraConfig, max
 
 
 def runtime_facts(
-    backend: Backend, *, communication: Communication, world_size: int, engine: Engine
+    backend: Backend,
+    *,
+    communication: Communication,
+    world_size: int,
+    engine: Engine,
+    quantization: Quantization | None,
 ) -> RuntimeFacts:
     """What really runs, for the status."""
     return RuntimeFacts(
@@ -170,6 +176,7 @@ def runtime_facts(
         communication=communication,
         device=backend.device,
         precision=backend.precision,
+        quantization=quantization,
         isa=backend.isa,
         threads=torch.get_num_threads(),
         engine=engine,

@@ -42,6 +42,8 @@ class Run(NamedTuple):
     ranks: Ranks
     make_sinks: MakeSinks
     stop: StopSignal
+    restarts: int = 0
+    """How often training was started again inside this pod."""
 
 
 def train(run: Run) -> Result:
@@ -72,6 +74,7 @@ def train(run: Run) -> Result:
 def config_digest(config: RunConfig, *, prepared_key: str) -> str:
     """Digest of everything that the weights are a function of."""
     relevant = config.model_dump(mode="json", include={"method", "training"})
+    relevant["quantization"] = config.model.quantization
     origin = config.resume_from
     began = {} if origin is None else {"resumeFrom": origin.model_dump(mode="json")}
     return digest_json({"prepared": prepared_key, **relevant, **began})
@@ -82,7 +85,7 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
     store = CheckpointStore(run.layout.checkpoints, keep=run.config.checkpoint.keep)
     _resume(run, store, state)
     sinks = run.make_sinks(state.behind) if run.ranks.rank == 0 else []
-    tracker = Tracker(sinks, attempt=run.attempt, phase="Training")
+    tracker = Tracker(sinks, attempt=run.attempt, phase="Training", restarts=run.restarts)
     writer = CheckpointWriter(store, clock=lambda: dt.datetime.now(dt.UTC), on_saved=tracker.checkpointed)
     training = Training(
         config=run.config,

@@ -12,24 +12,33 @@ from transformers.utils import logging as transformers_logging
 from llmfinetune_trainer.engine.loss import Head
 from llmfinetune_trainer.errors import user_error
 from llmfinetune_trainer.model import attention
+from llmfinetune_trainer.model.quantised import Quantization
+from llmfinetune_trainer.model.stream import load_quantised
 
 
-def load_base(path: Path, *, dtype: torch.dtype, device: str = "cpu") -> PreTrainedModel:
+def load_base(
+    path: Path, *, dtype: torch.dtype, device: str = "cpu", quantization: Quantization | None = None
+) -> PreTrainedModel:
     """Loads a causal language model for training, and freezes it.
 
     Args:
         path: directory with `config.json` and safetensors weights.
         dtype: type of the weights and of the computation.
         device: where the weights go, in torch's words.
+        quantization: how linear layers are stored; `None` stores them in `dtype`.
 
     Raises:
         RunError: the architecture does not let its attention be replaced.
     """
     attention.register()
     transformers_logging.disable_progress_bar()
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        path, dtype=dtype, attn_implementation=attention.NAME, local_files_only=True
-    )
+    model: PreTrainedModel
+    if quantization is None:
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, attn_implementation=attention.NAME, local_files_only=True
+        )
+    else:
+        model = load_quantised(path, quantization=quantization, dtype=dtype, attention=attention.NAME)
     require_packed_attention(model)
     # Only the adapters learn, and the dropout of a frozen base would be noise that no result depends on.
     return model.requires_grad_(False).eval().to(device)

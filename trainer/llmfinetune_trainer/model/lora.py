@@ -18,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.errors import user_error
+from llmfinetune_trainer.model.quantised import QuantisedLinear
 from llmfinetune_trainer.model.targets import ALL_LINEAR, layer_kinds, linear_layers, resolve_targets
 
 ADAPTER_NAME = "default"
@@ -87,7 +88,11 @@ def attach_adapters(model: PreTrainedModel, lora: LoraConfig, *, seed: int) -> t
         RunError: the output layer is among the targets, which the loss needs frozen.
     """
     peft_model = get_peft_model(model, peft_config(model, lora), autocast_adapter_dtype=False)
+    # peft's files give the orientation of the plain model's layers, whatever holds them here
+    peft_model.peft_config[ADAPTER_NAME].fan_in_fan_out = _has_conv1d(model)
     parameters = {_saved_name(name): p for name, p in peft_model.named_parameters() if p.requires_grad}
+    for parameter in parameters.values():  # beside codes, peft cannot tell the type of the computation
+        parameter.data = parameter.data.to(model.dtype)
     if hasattr(model.get_output_embeddings(), "base_layer"):
         raise user_error(
             "TargetNotSupported",
@@ -109,6 +114,13 @@ def peft_config(model: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         bias="none",
         task_type="CAUSAL_LM",
+    )
+
+
+def _has_conv1d(model: PreTrainedModel) -> bool:
+    return any(
+        isinstance(module, Conv1D) or (isinstance(module, QuantisedLinear) and module.is_conv1d)
+        for module in model.modules()
     )
 
 

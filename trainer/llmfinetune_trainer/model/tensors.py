@@ -28,8 +28,9 @@ class Place(NamedTuple):
         """The tensor, in memory of its own."""
         with (directory / self.file).open("rb") as file:
             file.seek(self.offset)
-            content = bytearray(file.read(self.num_bytes))
-        return torch.frombuffer(content, dtype=self.dtype).view(self.shape)
+            content = torch.empty(self.num_bytes, dtype=torch.uint8)
+            file.readinto(content.numpy())
+        return content.view(self.dtype).view(self.shape)
 
     def write(self, directory: Path, tensor: Tensor) -> None:
         """Replaces the tensor; shape and type stay."""
@@ -45,6 +46,12 @@ def places(directory: Path) -> Mapping[str, Place]:
     for path in sorted(directory.glob("*.safetensors")):
         found |= _of_file(path)
     return found
+
+
+def place_of(there: Mapping[str, Place], name: str) -> Place | None:
+    """Where a model's parameter lies; files may leave out the name of the decoder inside of the whole
+    model."""
+    return there.get(name) or there.get(name.partition(".")[2])
 
 
 def _of_file(path: Path) -> dict[str, Place]:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from llmfinetune_trainer.engine.fused.kernels import Dropout, Kernels
+from llmfinetune_trainer.engine.fused.matrix import become_view, matrix_of
 from llmfinetune_trainer.engine.fused.space import Space
 
 
@@ -71,15 +72,14 @@ class FusedLinear:
         self, modules: Sequence[Any], gradients: Mapping[int, Tensor], *, first_identity: int
     ) -> None:
         bases = [getattr(module, "base_layer", module) for module in modules]
-        self.inputs = bases[0].weight.shape[1]
-        self.outputs = sum(base.weight.shape[0] for base in bases)
+        self.inputs: int = bases[0].in_features
+        self.outputs: int = sum(base.out_features for base in bases)
         adapted = [module for module in modules if module is not getattr(module, "base_layer", module)]
         self.rank: int = sum(module.r["default"] for module in adapted)
         self.scale = adapted[0].scaling["default"] if adapted else 1.0
         self.bias = _stacked_bias(bases)
         self.adapters: list[Adapter] = []
-        size = (self.outputs + self.rank, self.inputs + self.rank)
-        self._matrix = bases[0].weight.new_zeros(size if self.rank else (self.outputs, self.inputs))
+        self._matrix = matrix_of(bases, outputs=self.outputs, inputs=self.inputs, rank=self.rank)
         self._adopt(modules, bases, gradients, first_identity)
 
     def _adopt(
@@ -87,17 +87,16 @@ class FusedLinear:
     ) -> None:
         row, rank = 0, 0
         for number, (module, base) in enumerate(zip(modules, bases, strict=True)):
-            outputs = slice(row, row + base.weight.shape[0])
+            outputs = slice(row, row + base.out_features)
             row = outputs.stop
-            _become_view(base.weight, self._matrix[outputs, : self.inputs])
             if module is base:
                 continue
             ranks = slice(rank, rank + module.r["default"])
             rank = ranks.stop
             a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
             views = gradients[id(a)], gradients[id(b)]
-            _become_view(a, self._matrix[self.outputs :, : self.inputs][ranks])
-            _become_view(b, self._matrix[outputs, self.inputs :][:, ranks])
+            become_view(a, self._matrix.down[ranks])
+            become_view(b, self._matrix.up[outputs, ranks])
             self.adapters.append(Adapter(outputs, ranks, *views, identity=first + number))
 
     def forward(self, x: Tensor, *, out: Tensor, masks: Masks) -> Tensor:
@@ -109,15 +108,17 @@ class FusedLinear:
         plain, low = x[:, : self.inputs], x[:, self.inputs :]
         if self.rank:
             self._project(plain, low, masks)
-        masks.kernels.product(x, self._matrix[: self.outputs].t(), out=out, bias=self.bias)
+        weight = self._matrix.whole(masks.space)[: self.outputs]
+        masks.kernels.product(x, weight.t(), out=out, bias=self.bias)
         return low.clone()
 
     def _project(self, x: Tensor, low: Tensor, masks: Masks) -> None:
-        down = self._matrix[self.outputs :, : self.inputs].t()
+        down = self._matrix.down.t()
+        product = masks.kernels.product
         if not masks.dropouts:
-            torch.mm(x, down, out=low)
+            product(x, down, out=low)
         for adapter in self.adapters if masks.dropouts else ():
-            torch.mm(masks.dropped(x, adapter.identity), down[:, adapter.ranks], out=low[:, adapter.ranks])
+            product(masks.dropped(x, adapter.identity), down[:, adapter.ranks], out=low[:, adapter.ranks])
         low.mul_(self.scale)
 
     def adapter_gradients(
@@ -133,38 +134,34 @@ class FusedLinear:
             weight: factor of the gradients.
         """
         slope, low_slope = upstream[:, : self.outputs], upstream[:, self.outputs :]
-        torch.mm(slope, self._matrix[: self.outputs, self.inputs :], out=low_slope)
+        over_rows = masks.kernels.product_over_rows
+        masks.kernels.product(slope, self._matrix.up, out=low_slope)
         low_slope.mul_(self.scale)
-        of_b = torch.mm(low.t(), slope)
-        of_a = None if masks.dropouts else torch.mm(low_slope.t(), x)
+        of_b = over_rows(low, slope)
+        of_a = None if masks.dropouts else over_rows(low_slope, x)
         for adapter in self.adapters:
             adapter.gradient_b.add_(of_b[adapter.ranks, adapter.outputs].t(), alpha=weight)
             if of_a is None:
                 dropped = masks.dropped(x, adapter.identity)
-                adapter.gradient_a.add_(torch.mm(low_slope[:, adapter.ranks].t(), dropped), alpha=weight)
+                adapter.gradient_a.add_(over_rows(low_slope[:, adapter.ranks], dropped), alpha=weight)
             else:
                 adapter.gradient_a.add_(of_a[adapter.ranks], alpha=weight)
 
     def input_gradient(self, upstream: Tensor, *, out: Tensor, masks: Masks) -> None:
         """Computes out [rows, inputs] = dx from dy with dz beside it."""
-        product = masks.kernels.product
+        product, whole = masks.kernels.product, self._matrix.whole(masks.space)
         if not masks.dropouts:
-            product(upstream, self._matrix[:, : self.inputs], out=out)
+            product(upstream, whole[:, : self.inputs], out=out)
             return
-        product(upstream[:, : self.outputs], self._matrix[: self.outputs, : self.inputs], out=out)
+        product(upstream[:, : self.outputs], whole[: self.outputs, : self.inputs], out=out)
         for adapter in self.adapters:
-            up = self._matrix[self.outputs :, : self.inputs][adapter.ranks]
-            masks.add(torch.mm(upstream[:, self.outputs :][:, adapter.ranks], up), adapter.identity, out=out)
+            low = upstream[:, self.outputs :][:, adapter.ranks]
+            masks.add(torch.mm(low, self._matrix.down[adapter.ranks]), adapter.identity, out=out)
 
 
 def _stacked_bias(bases: Sequence[Any]) -> Tensor | None:
-    if all(base.bias is None for base in bases):
+    some: Tensor | None = next((base.bias for base in bases if base.bias is not None), None)
+    if some is None:
         return None
-    return torch.cat(
-        [base.weight.new_zeros(len(base.weight)) if base.bias is None else base.bias for base in bases]
-    ).detach()
-
-
-def _become_view(parameter: Any, view: Tensor) -> None:
-    view.copy_(parameter.detach())
-    parameter.data = view
+    biases = [some.new_zeros(base.out_features) if base.bias is None else base.bias for base in bases]
+    return torch.cat(biases).detach()
