@@ -47,6 +47,13 @@ def product_of(rows: int, depth: int, columns: int) -> Operation:
     return product
 
 
+def product_over_rows_of(rows: int) -> Operation:
+    def product_over_rows(kernels: Kernels) -> tuple[Tensor, ...]:
+        return (kernels.product_over_rows(noise(rows, 30)[:, 3:27], noise(rows, 100, seed=1)[:, :90]),)
+
+    return product_over_rows
+
+
 def rms_norm(kernels: Kernels) -> tuple[Tensor, ...]:
     out = wide(7, 48)
     return out, kernels.rms_norm(noise(7, 48), noise(48, seed=1), eps=1e-5, out=out)
@@ -129,6 +136,13 @@ OPERATIONS = {
     "product whose sides fill no tile and no panel": product_of(53, 50, 111),
     "product deeper than a panel": product_of(61, 6500, 70),
     "product of more rows than a task has": product_of(2101, 48, 65),
+    "products of 8, 24 and 40 columns": lambda kernels: (
+        *product_of(70, 64, 8)(kernels),
+        *product_of(70, 64, 24)(kernels),
+        *product_of(7, 64, 40)(kernels),
+    ),
+    "product over an even number of rows": product_over_rows_of(66),
+    "product over an odd number of rows": product_over_rows_of(51),
     "product of an odd depth": product_of(64, 51, 64),
     "norm": rms_norm,
     "norm of a sum": rms_norm_of_sum,

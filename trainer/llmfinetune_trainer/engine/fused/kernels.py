@@ -77,6 +77,9 @@ class Kernels(Protocol):
     def product(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None = None) -> None:
         """out = a·b + bias; rows of `b` or of its transpose are contiguous."""
 
+    def product_over_rows(self, a: Tensor, b: Tensor) -> Tensor:
+        """aᵀ·b, where `a` has few columns."""
+
     def rms_norm(
         self,
         x: Tensor,

@@ -12,9 +12,6 @@ from llmfinetune_trainer.engine.fused.torch_kernels import torch_product
 LANES = 16
 """Numbers in a vector register: widths are multiples of it, head sizes of twice it."""
 
-NARROWEST = 48
-"""Products with a side shorter than this stay with torch."""
-
 
 class NativeKernels:
     """See `Kernels`.
@@ -36,7 +33,21 @@ class NativeKernels:
         if not (self._own_products and is_ours(a, b)):
             torch_product(a, b, out=out, bias=bias)
             return
-        transposed = b.stride(0) == 1
+        self._multiply(a, b, out=out, bias=bias)
+
+    def product_over_rows(self, a: Tensor, b: Tensor) -> Tensor:
+        """See `Kernels`."""
+        if not (self._own_products and b.stride(1) == 1):
+            return torch.mm(a.t(), b)
+        rows, columns = a.shape
+        turned = a.new_zeros(columns, rows + rows % 2)
+        turned[:, :rows] = a.t()
+        out = a.new_empty(columns, b.shape[1])
+        self._multiply(turned, b, out=out, bias=None)
+        return out
+
+    def _multiply(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None) -> None:
+        transposed = b.stride(1) != 1
         self._library.matmul(
             *_matrix(a),
             b.data_ptr(),
@@ -149,10 +160,8 @@ class NativeKernels:
 
 
 def is_ours(a: Tensor, b: Tensor) -> bool:
-    """Whether the library's product takes these: pairs along the depth, and no sliver of a result."""
-    rows, depth = a.shape
-    plain = a.stride(1) == 1 and 1 in b.stride()
-    return plain and depth % 2 == 0 and min(rows, depth, b.shape[1]) >= NARROWEST
+    """Whether the library's product takes these: neighbours along the depth come in pairs."""
+    return a.stride(1) == 1 and 1 in b.stride() and a.shape[1] % 2 == 0
 
 
 def _matrix(x: Tensor) -> tuple[int, int]:

@@ -18,6 +18,10 @@ class TorchKernels:
         """See `Kernels`."""
         torch_product(a, b, out=out, bias=bias)
 
+    def product_over_rows(self, a: Tensor, b: Tensor) -> Tensor:
+        """See `Kernels`."""
+        return torch.mm(a.t(), b)
+
     def rms_norm(
         self,
         x: Tensor,
