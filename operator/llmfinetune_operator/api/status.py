@@ -50,7 +50,8 @@ class Condition(Message):
     """One aspect of the current state."""
 
     type: str = Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
-    """Name of the aspect: Ready, Reconciling, Stalled, StorageReady, Prepared, Training or Succeeded."""
+    """Name of the aspect: Ready, Reconciling, Stalled, StorageReady, Prepared, Admitted, WorkersScheduled,
+    Training or Succeeded."""
     status: ConditionStatus
     """Whether it holds."""
     reason: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9]*$")
