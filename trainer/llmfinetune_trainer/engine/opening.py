@@ -29,6 +29,7 @@ from llmfinetune_trainer.estimate.make import Estimator
 from llmfinetune_trainer.estimate.subject import Subject, prepared_subject
 from llmfinetune_trainer.model.load import load_base
 from llmfinetune_trainer.model.lora import Adapters, attach_adapters
+from llmfinetune_trainer.model.targets import model_skeleton
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,12 @@ def open_model(
     settled = ranks.from_first(
         lambda: _settled(config, backend, prepared, model=base.config, layout=layout, machine=machine)
     )
-    choice = _choice(config, settled, prepared_subject(base, prepared), workers=ranks.world_size)
+    choice = _choice(
+        config,
+        settled,
+        prepared_subject(model_skeleton(prepared.model_path), prepared),
+        workers=ranks.world_size,
+    )
     lora, max_length = config.method.lora, config.training.max_sequence_length
     peft, adapters = attach_adapters(base, lora, seed=config.training.seed)
     computer, engine = gradient_computer(

@@ -168,6 +168,7 @@ def _shape(config: RunConfig, subject: Subject, backend: Backend) -> Shape:
         lora,
         engine="fused" if obstacle is None else "general",
         item_bytes=backend.dtype.itemsize,
+        quantization=config.model.quantization,
     )
     if obstacle is None:
         return shape

@@ -96,5 +96,6 @@ def _too_small(estimate: Estimate) -> RunError:
         f"{memory_text(estimate.least_bytes)} with micro-batches of {estimate.micro_batch_tokens} tokens"
         f"{' and activations computed again' if estimate.recompute else ''} ({parts})",
         hint=f"set spec.workers.resources.limits.memory to {enough} or more, leave runtime.microBatchTokens "
-        "out, lower training.maxSequenceLength or method.lora.rank, or choose a smaller model",
+        "out, set model.quantization to int8 or nf4, lower training.maxSequenceLength or method.lora.rank, "
+        "or choose a smaller model",
     )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.fused.flops import Weights
+from llmfinetune_trainer.model.quantised import SCHEMES, Quantization
 from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, resolve_targets
 
 
@@ -24,16 +25,29 @@ class Shape(NamedTuple):
     """Last names of the adapted layers."""
     rank: int
     has_dropout: bool
+    largest_layer: int
+    """Weights of the largest linear layer but the output layer."""
+    quantization: Quantization | None = None
     saved_per_token: int = 0
     """Bytes that the general path keeps of one token for the backward pass, all layers together."""
 
     @property
     def base_bytes(self) -> int:
-        """The frozen model in memory."""
-        return self.base_weights * self.item_bytes
+        """The frozen model in memory, with room for the layer that is dequantised."""
+        if self.quantization is None:
+            return self.base_weights * self.item_bytes
+        plain = self.base_weights - self.weights.layers + self.largest_layer
+        return plain * self.item_bytes + int(self.weights.layers * SCHEMES[self.quantization].bits / 8)
 
 
-def shape_of(model: Any, lora: LoraConfig, *, engine: Engine, item_bytes: int) -> Shape:
+def shape_of(
+    model: Any,
+    lora: LoraConfig,
+    *,
+    engine: Engine,
+    item_bytes: int,
+    quantization: Quantization | None = None,
+) -> Shape:
     """The shape of a transformers model without adapters, with or without weights (meta device).
 
     Raises:
@@ -57,6 +71,8 @@ def shape_of(model: Any, lora: LoraConfig, *, engine: Engine, item_bytes: int) -
         targets=tuple(sorted({name.rpartition(".")[2] for name in adapted})),
         rank=lora.rank,
         has_dropout=lora.dropout > 0,
+        largest_layer=max(size.numel() for size in sizes.values()),
+        quantization=quantization,
     )
 
 

@@ -13,7 +13,7 @@ class Subject(NamedTuple):
     """A model and its data."""
 
     model: Any
-    """The transformers model, with or without weights."""
+    """The transformers model, without weights."""
     samples: Samples
     """Training samples: all, or the first ones."""
     num_samples: int

@@ -36,6 +36,7 @@ def shape(**changes: Any) -> Shape:
         "targets": ("q_proj", "v_proj"),
         "rank": 8,
         "has_dropout": False,
+        "largest_layer": 10_240,
     }
     return Shape(**{**values, **changes})
 

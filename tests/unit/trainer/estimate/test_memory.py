@@ -10,6 +10,7 @@ from llmfinetune_trainer.estimate.reduced import reduced_model
 from llmfinetune_trainer.estimate.saved import one_document, saved_bytes, saved_per_token
 from llmfinetune_trainer.estimate.shape import shape_of
 from llmfinetune_trainer.model.lora import attach_adapters
+from llmfinetune_trainer.model.quantised import Quantization
 from tests.unit.trainer.estimate.builders import llama, shape
 
 LORA = LoraConfig(rank=4, target_modules=["q_proj", "v_proj"])
@@ -44,6 +45,15 @@ def test_shape_counts_shared_weights_once_and_adapters_on_their_targets() -> Non
     assert found.weights.layers == 6 * 64 * (64 + 32 + 32 + 64 + 3 * 160)
     assert found.weights.adapters == 6 * 4 * ((64 + 64) + (64 + 32))
     assert found.targets == ("q_proj", "v_proj")
+
+
+@pytest.mark.parametrize(("quantization", "bits"), [(None, 16.0), ("int8", 8.0), ("nf4", 4.25)])
+def test_a_quantised_base_takes_the_bits_of_its_layers_and_one_layer_besides(
+    quantization: Quantization | None, bits: float
+) -> None:
+    found = shape(quantization=quantization)
+    layers, scratch = found.weights.layers, 0 if quantization is None else found.largest_layer
+    assert found.base_bytes == int(2 * (1_000_000 - layers + scratch) + layers * bits / 8)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
