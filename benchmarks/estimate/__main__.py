@@ -58,7 +58,7 @@ def measure(name: str, case: Case, *, data: Path, steps: int, threads: int) -> d
     manifest.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     for old in ("checkpoints", "output", "logs"):
         shutil.rmtree(workspace / old, ignore_errors=True)
-    where = [manifest, "--workspace", workspace]
+    where: list[str | Path] = [manifest, "--workspace", workspace]
     run_process(
         [sys.executable, "-c", PREPARE, manifest, workspace], log=directory / "prepare.log", threads=threads
     )
