@@ -10,8 +10,11 @@ from tests.unit.operator.decide.world import JOB, World
 LEAST = 900
 
 
+PATIENT = {"replicas": 2, "minReplicas": 1, "maxReplicas": 4, "schedulingTimeout": "24h"}
+
+
 def training(**told: Any) -> World:
-    world = World().training()
+    world = World(workers=PATIENT).training()
     world.told(**{"step": 10, "total_steps": 110, "eta_seconds": 100} | told)
     world.wait(10)
     world.settle()
@@ -88,8 +91,9 @@ def test_who_owes_no_step_has_not_stalled(told: dict[str, Any]) -> None:
 def test_workers_that_wait_for_one_of_them_have_not_stalled() -> None:
     world = training()
     world.pods["medical-worker-1"]["status"] = {"phase": "Pending"}
-    world.live_for(10 * LEAST)
+    world.live_for(LEAST + 100)
     assert world.condition("Stalled")[0] == "False"
+    assert world.status["attempt"] == 1
 
 
 def test_workers_that_were_replaced_have_time_to_start() -> None:
