@@ -52,13 +52,12 @@ def room(view: View) -> Room:
     if view.is_paused:
         return Room(asked=view.replicas)
     retry_at = parse_time(known.retry_time)
-    is_held = known.limit is not None and retry_at is not None and now < retry_at
-    asked = known.limit if is_held and known.limit is not None else view.replicas
+    asked, wake_at = view.replicas, None
+    if known.limit is not None and retry_at is not None and now < retry_at:
+        asked, wake_at = max(known.limit, view.spec.workers.min_replicas), retry_at
     if job is None or view.is_outdated or view.backend.state(job) is not JobState.ACTIVE:
         return Room(asked=asked, known=known.model_copy(update={"waiting_since": None}))
-    found = Room(
-        asked=asked, placed=_num_placed(view, asked), known=known, wake_at=retry_at if is_held else None
-    )
+    found = Room(asked=asked, placed=_num_placed(view, asked), known=known, wake_at=wake_at)
     return _all_placed(view, found) if found.placed == asked else _waiting(view, found)
 
 
@@ -115,7 +114,8 @@ def _remembered(view: View) -> RoomStatus:
     known = view.previous.workers
     if known is None or known.room is None or known.desired != view.replicas:
         return _NOTHING
-    return known.room
+    # In a queue the number of workers is the one that was admitted, and no other.
+    return known.room if view.queue is None else RoomStatus(waiting_since=known.room.waiting_since)
 
 
 def _num_placed(view: View, asked: int) -> int:

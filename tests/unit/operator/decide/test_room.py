@@ -238,3 +238,20 @@ def test_how_workers_are_placed_is_said(modes: list[str], says: str) -> None:
     cluster = Cluster(places=4, workers=workers(2), storage={"accessModes": modes})
     assert cluster.children[CLAIM]["spec"]["accessModes"] == modes
     assert cluster.message() == f"all workers have a node, on 1 node; {says}"
+
+
+def test_more_are_asked_for_than_there_was_room_for_where_the_least_number_says_so() -> None:
+    cluster = Cluster(places=1, workers=workers(3))
+    cluster.pass_time(TIMEOUT)
+    assert asked(cluster) == 1
+    cluster.edit(workers=workers(3, least=2))
+    cluster.settle()
+    assert asked(cluster) == 2
+
+
+def test_a_queue_asks_for_all_whatever_there_was_room_for() -> None:
+    cluster = Cluster(places=2, workers=workers(3))
+    cluster.pass_time(TIMEOUT)
+    cluster.edit(runPolicy={"queueName": "team-a"})
+    cluster.settle()
+    assert (asked(cluster), cluster.status["attempt"]) == (3, 2)
