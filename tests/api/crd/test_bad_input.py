@@ -75,7 +75,7 @@ CASES: dict[str, Bad] = {
     # resuming
     "no origin": Bad("resumeFrom", {}, "give exactly one of them"),
     "two origins": Bad("resumeFrom", {"fineTune": "a", "source": "pvc://a/b"}, "give exactly one of them"),
-    "itself": Bad("resumeFrom", {"fineTune": "bad"}, "this fine-tune itself"),
+    "itself": Bad("resumeFrom", {"fineTune": "sample"}, "this fine-tune itself"),
     "fine-tune with a capital": Bad("resumeFrom", {"fineTune": "Other"}, "spec.resumeFrom.fineTune"),
     "origin on a hub": Bad("resumeFrom", {"source": "hf://owner/adapter"}, "use pvc://claim/path"),
     "origin out of its volume": Bad("resumeFrom", {"source": "pvc://a/../b"}, "remove '..'"),

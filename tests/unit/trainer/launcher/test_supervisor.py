@@ -1,6 +1,7 @@
 """The pod's first process, on real child processes."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.rendezvous import RendezvousTimeoutError
+from torch.distributed.launcher.api import LaunchConfig
 
 from llmfinetune_trainer.config.layout import ENV_ATTEMPT
-from llmfinetune_trainer.launcher.agent import count_restart, restarts_left
+from llmfinetune_trainer.launcher.agent import Environment, count_restart, no_rendezvous, restarts_left
 from llmfinetune_trainer.launcher.outcome import ENV_OUTCOME, ENV_RESTARTS, read_outcome
 from llmfinetune_trainer.launcher.supervisor import supervise
 
@@ -95,3 +98,17 @@ def test_restarts_are_told_to_the_next_process_and_the_last_crash_to_the_launche
 )
 def test_only_crashes_use_up_restarts(codes: list[int], left: int) -> None:
     assert restarts_left(codes, remaining=3) == left
+
+
+def test_a_restarted_worker_gets_the_variables_of_that_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = Environment()
+    monkeypatch.setenv(ENV_RESTARTS, "3")
+    assert pickle.loads(pickle.dumps(environment))[ENV_RESTARTS] == "3"  # noqa: S301 - our own bytes
+
+
+def test_workers_that_do_not_meet_are_told_of_with_numbers() -> None:
+    config = LaunchConfig(min_nodes=2, max_nodes=4, nproc_per_node=1, rdzv_endpoint="medical-worker-0:23456")
+    found = no_rendezvous(config, RendezvousTimeoutError("timed out"), seconds=600.4)
+    assert (found.category, found.reason, found.retryable) == ("Network", "NoRendezvous", True)
+    assert "2 to 4 workers" in found.message
+    assert "medical-worker-0:23456, 600 s after" in found.message
