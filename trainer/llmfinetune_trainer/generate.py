@@ -16,6 +16,7 @@ from llmfinetune_trainer.data.tokenizer import chat_renderer, load_tokenizer
 from llmfinetune_trainer.engine.backend import choose_backend
 from llmfinetune_trainer.engine.machine import this_machine
 from llmfinetune_trainer.errors import data_error, user_error
+from llmfinetune_trainer.model.lora import of_peft_alone
 
 Template = Literal["auto", "alpaca", "chat", "plain"]
 
@@ -42,7 +43,8 @@ class Generator:
         self._tokenizer, self._model = _load(model_path)
         self._peft: PeftModel | None = None
         if adapter is not None:
-            self._peft = PeftModel.from_pretrained(self._model, str(adapter)).eval()
+            with of_peft_alone():
+                self._peft = PeftModel.from_pretrained(self._model, str(adapter)).eval()
         self._render_chat = chat_renderer(self._tokenizer)
         has_chat = bool(self._tokenizer.chat_template)
         self._template = template if template != "auto" else "chat" if has_chat else "alpaca"

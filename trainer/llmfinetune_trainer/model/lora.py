@@ -5,8 +5,10 @@ and the result work on the masters. One buffer makes each of them a single opera
 """
 
 import math
+import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from peft import LoraConfig as PeftLoraConfig
@@ -87,7 +89,8 @@ def attach_adapters(model: PreTrainedModel, lora: LoraConfig, *, seed: int) -> t
     Raises:
         RunError: the output layer is among the targets, which the loss needs frozen.
     """
-    peft_model = get_peft_model(model, peft_config(model, lora), autocast_adapter_dtype=False)
+    with of_peft_alone():
+        peft_model = get_peft_model(model, peft_config(model, lora), autocast_adapter_dtype=False)
     # peft's files give the orientation of the plain model's layers, whatever holds them here
     peft_model.peft_config[ADAPTER_NAME].fan_in_fan_out = _has_conv1d(model)
     parameters = {_saved_name(name): p for name, p in peft_model.named_parameters() if p.requires_grad}
@@ -115,6 +118,15 @@ def peft_config(model: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
         bias="none",
         task_type="CAUSAL_LM",
     )
+
+
+@contextmanager
+def of_peft_alone() -> Iterator[None]:
+    """Keeps back a warning that only peft's authors can act on: it reads a property that transformers has
+    renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 def _has_conv1d(model: PreTrainedModel) -> bool:

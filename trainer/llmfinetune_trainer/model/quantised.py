@@ -6,6 +6,7 @@ buffer that the next layer overwrites.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol
 
 import torch
@@ -35,8 +36,8 @@ NF4: Final = (
 """The 16 numbers of 4-bit NormalFloat: Dettmers et al. 2023, arXiv:2305.14314, appendix E."""
 BLOCK: Final = 64
 """Neighbouring weights of a row that share a scale in nf4."""
-CHUNK: Final = 1 << 20
-"""Weights that are dequantised at a time in nf4, so that what lies between stays in the cache."""
+CHUNK: Final = 1 << 18
+"""Weights that are quantised and dequantised at a time in nf4: what lies between stays small."""
 
 
 class Scheme(Protocol):
@@ -76,22 +77,21 @@ class NormalFloat4:
     def quantise(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scheme`."""
         outputs, inputs = weight.shape
-        blocks = weight.float().view(outputs, -1, _block(inputs))
-        scales = blocks.abs().amax(-1, keepdim=True).clamp_min_(1e-30).to(weight.dtype)
-        numbers = torch.tensor(NF4)
-        middles = (numbers[1:] + numbers[:-1]) / 2.0
-        nearest = torch.bucketize(blocks / scales.float(), middles, out_int32=True).to(torch.uint8)
-        low, high = nearest.view(outputs, inputs // 2, 2).unbind(-1)
-        return low | (high << 4), scales
+        blocks = weight.view(outputs, -1, _block(inputs))
+        codes = torch.empty(outputs, inputs // 2, dtype=torch.uint8)
+        scales = weight.new_empty(*blocks.shape[:2], 1)
+        for part in _chunks(outputs, inputs):
+            wide = blocks[part].float()
+            scales[part] = wide.abs().amax(-1, keepdim=True).clamp_min_(1e-30)
+            codes[part] = _nearest(wide / scales[part].float()).flatten(1)
+        return codes, scales
 
     def dequantise(self, codes: Tensor, scales: Tensor, *, out: Tensor) -> None:
         """See `Scheme`."""
         outputs, blocks = scales.shape[:2]
         pairs = _pairs(out)
-        rows = max(1, CHUNK // out.shape[1])
         wide = torch.unflatten(out, 1, (blocks, -1))
-        for start in range(0, outputs, rows):
-            part = slice(start, start + rows)
+        for part in _chunks(outputs, out.shape[1]):
             numbers = pairs.index_select(0, codes[part].flatten().int()).view(out.dtype)
             torch.mul(numbers.view(wide[part].shape), scales[part], out=wide[part])
 
@@ -170,6 +170,19 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         layer: QuantisedLinear = ctx.layer
         return upstream[0] @ layer.dequantised(), None
+
+
+def _chunks(outputs: int, inputs: int) -> Iterator[slice]:
+    rows = max(1, CHUNK // inputs)
+    return (slice(start, start + rows) for start in range(0, outputs, rows))
+
+
+def _nearest(scaled: Tensor) -> Tensor:
+    """The bytes of the numbers nearest to pairs of neighbours: [rows, blocks, block] → [rows, blocks,
+    block / 2]."""
+    numbers = torch.tensor(NF4)
+    codes = torch.bucketize(scaled, (numbers[1:] + numbers[:-1]) / 2.0, out_int32=True).to(torch.uint8)
+    return codes[..., 0::2] | (codes[..., 1::2] << 4)
 
 
 def _block(inputs: int) -> int:
