@@ -16,6 +16,7 @@ def settings_of(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
     data = config.dataset.model_dump(mode="json", by_alias=True, exclude={"source", "revision"})
     return {
         "the base model": f"{prepared.base_model_name}@{prepared.base_revision}",
+        "model.quantization": config.model.quantization,
         **{f"method.lora.{name}": value for name, value in lora.items()},
         **{f"dataset.{name}": value for name, value in data.items()},
         "training.maxSequenceLength": config.training.max_sequence_length,
