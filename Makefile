@@ -115,7 +115,7 @@ bench-quick: $(VENV) ## The same in under five minutes
 
 .PHONY: bench-operator
 bench-operator: $(VENV) control-plane ## Load that the operator holds: resources/s, memory, idle writes, reaction time
-	@$(BIN)/python -m benchmarks.operator
+	@$(BIN)/python -m benchmarks.operator --kwok
 
 ##@ Environment
 

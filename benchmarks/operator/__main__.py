@@ -24,7 +24,8 @@ from llmfinetune_operator.cluster import load_configuration
 RESULT: Final = REPOSITORY / "build/bench/operator.json"
 CRD: Final = REPOSITORY / "crds/llmfinetune.dev_llmfinetunes.yaml"
 IDLE_SECONDS: Final = 20.0
-QUIET_SECONDS: Final = 5.0
+QUIET_SECONDS: Final = 20.0
+"""Longer than the periods of the controllers that bind volumes and look after nodes."""
 MOST_ROUNDS: Final = 20
 MEGABYTE: Final = 1_000_000
 

@@ -100,7 +100,7 @@ class World:
         found = self.get("llmfinetunes", name)
         return dict((found or {}).get("status") or {})
 
-    def until(self, look: Callable[[], Any], *, timeout: float = 60.0) -> Any:
+    def until(self, look: Callable[[], Any], *, timeout: float = 120.0) -> Any:
         """Wait until `look` finds something; when it does not, say what there was instead."""
         try:
             return eventually(look, timeout=timeout)
