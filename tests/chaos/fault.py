@@ -57,7 +57,7 @@ class Fault:
     """Whether the trainer starts again because of it. It must not where this is False."""
     num_checkpoints_lost: int = 0
     """How many of the newest checkpoints the fault itself destroys."""
-    steps: int = 45
+    steps: int = 30
     """Steps that training may do meanwhile; sizes the run."""
     embedded_only: bool = False
     """Whether it needs the machine under the cluster."""

@@ -82,7 +82,7 @@ def _delete(kind: str, suffix: str = "") -> Callable[[Victim], None]:
 
 
 OPERATOR_KILLED = Fault(
-    name="operator killed while training", inject=kill_operator, back=reported, interrupts=False, steps=60
+    name="operator killed while training", inject=kill_operator, back=reported, interrupts=False, steps=100
 )
 TRAINING_OPERATOR_DOWN = Fault(
     name="training-operator down 2 min, worker lost",

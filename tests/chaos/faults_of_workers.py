@@ -81,13 +81,13 @@ HOST_OF_TWO_KILLED = Fault(
     inject=lambda v: v.kill_pods(v.worker(0)),
     told=restart_counted,
     workers=2,
-    steps=70,
+    steps=40,
 )
 ALL_KILLED = Fault(
     name="all workers killed", inject=lambda v: v.kill_pods(*v.workers()), told=restart_counted, workers=2
 )
 RANK_0_KILLED = Fault(
-    name="rank 0 of two killed", inject=lambda v: v.signal("SIGKILL", rank=0), workers=2, steps=70
+    name="rank 0 of two killed", inject=lambda v: v.signal("SIGKILL", rank=0), workers=2, steps=40
 )
 TRAINER_KILLED = Fault(name="trainer SIGKILL", inject=lambda v: v.signal("SIGKILL"))
 TRAINER_STOPPED = Fault(name="trainer SIGTERM", inject=lambda v: v.signal("SIGTERM"))
@@ -97,7 +97,7 @@ POD_PREEMPTED = Fault(
     told=restart_counted,
 )
 SCALED_UP = Fault(
-    name="scaled 1 to 2", inject=lambda v: v.scale(2), back=at_world_size(2), told=rescale_counted, steps=70
+    name="scaled 1 to 2", inject=lambda v: v.scale(2), back=at_world_size(2), told=rescale_counted, steps=40
 )
 SCALED_DOWN = Fault(
     name="scaled 2 to 1",
@@ -105,7 +105,7 @@ SCALED_DOWN = Fault(
     back=at_world_size(1),
     told=rescale_counted,
     workers=2,
-    steps=70,
+    steps=40,
 )
 SUSPENDED = Fault(name="suspended and resumed", inject=suspend, heal=resume)
 CHECKPOINT_TRUNCATED = Fault(
