@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from torch import Tensor
+
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.backend import Backend, gradient_computer
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GradientComputer
-from llmfinetune_trainer.estimate.reduced import reduced_model
+from llmfinetune_trainer.estimate.reduced import reduced_model, widen, words
 from llmfinetune_trainer.estimate.shape import Shape
 from llmfinetune_trainer.model.lora import attach_adapters
 
@@ -48,8 +50,9 @@ def measure(
 ) -> Speed:
     """Measures the gradient of `batches`, every one in turn, for about `budget` seconds after one warm-up."""
     total = shape.config.num_hidden_layers
+    embedding = words(shape.config, dtype=backend.dtype)
     models = [
-        _Timed(layers, _computer(shape, lora, layers, backend=backend, recompute=recompute))
+        _Timed(layers, _computer(shape, lora, layers, embedding, backend=backend, recompute=recompute))
         for layers in ([FEW, MORE] if total > MORE else [total])
     ]
     for model in models:
@@ -77,9 +80,10 @@ def _seconds(model: _Timed, batches: Sequence[MicroBatch], clock: Callable[[], f
 
 
 def _computer(
-    shape: Shape, lora: LoraConfig, layers: int, *, backend: Backend, recompute: bool
+    shape: Shape, lora: LoraConfig, layers: int, embedding: Tensor, *, backend: Backend, recompute: bool
 ) -> GradientComputer:
     model = reduced_model(shape.config, layers=layers, dtype=backend.dtype)
+    widen(model, embedding)
     named = lora.model_copy(update={"target_modules": list(shape.targets)})
     peft_model, adapters = attach_adapters(model, named, seed=0)
     longest = shape.config.max_position_embeddings

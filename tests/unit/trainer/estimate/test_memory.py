@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.gradients import GeneralGradients
@@ -37,8 +38,7 @@ def test_the_total_is_the_sum_of_the_parts() -> None:
 
 
 def test_shape_counts_shared_weights_once_and_adapters_on_their_targets() -> None:
-    config = llama(tie_word_embeddings=True)
-    model = reduced_model(config, layers=6, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_config(llama(tie_word_embeddings=True))
     found = shape_of(model, LORA, engine="fused", item_bytes=2)
     assert found.base_bytes == 2 * sum(p.numel() for p in model.parameters())
     assert found.weights.head == 64 * 1000

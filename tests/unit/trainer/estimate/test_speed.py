@@ -31,7 +31,8 @@ def test_seconds_of_all_layers(layers: int, monkeypatch: pytest.MonkeyPatch) -> 
             return 0.0
 
     monkeypatch.setattr(
-        "llmfinetune_trainer.estimate.speed._computer", lambda _shape, _lora, layers, **_: Computer(layers)
+        "llmfinetune_trainer.estimate.speed._computer",
+        lambda _shape, _lora, layers, _, **__: Computer(layers),
     )
     speed = measure(
         shape(config=llama(num_hidden_layers=layers)),
