@@ -16,6 +16,8 @@ from pathlib import Path
 
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerState
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+from torch.distributed.elastic.multiprocessing import api as process_contexts
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher import api
 from torch.distributed.run import config_from_args, get_args_parser
@@ -33,9 +35,14 @@ from llmfinetune_trainer.launcher.outcome import (
 )
 from llmfinetune_trainer.launcher.zygote import START_METHOD
 
+FAILED = 1
+"""torchrun's own code for workers that failed; what of, their outcome tells."""
 FREE_RESTARTS = (exit_codes.RETRYABLE, exit_codes.PREEMPTED)
 SETTLE_SECONDS = 1.0
 """Pause before workers that lost a peer meet again, so that the peer's own agent has noticed too."""
+
+
+log = logging.getLogger(__name__)
 
 
 class CountingAgent(LocalElasticAgent):
@@ -45,6 +52,7 @@ class CountingAgent(LocalElasticAgent):
         result: RunResult = super()._monitor_workers(worker_group)
         if result.state is WorkerState.FAILED:
             codes = [failure.exitcode for failure in result.failures.values()]
+            log.error("training process ended with %s (negative: by that signal)", codes)
             ran_out = cgroups.num_oom_kills(cgroups.read_file) > 0
             left = restarts_left(codes, remaining=self._remaining_restarts, out_of_memory=ran_out)
             self._remaining_restarts = left
@@ -97,14 +105,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = get_args_parser().parse_args(["--module", worker.__name__, *worker_arguments])
     config, _command, _arguments = config_from_args(options)
     config.start_method = START_METHOD
+    # it says over dozens of lines what the worker has said in one, and would be all that is left of the log
+    logging.getLogger(process_contexts.__name__).setLevel(logging.CRITICAL)
     # the agent's class is not a parameter of torch's launcher, and everything else in it is needed
     vars(api)["LocalElasticAgent"] = CountingAgent
     started = time.monotonic()
     try:
         api.launch_agent(config, worker.run, [Environment(), *worker_arguments])
+    except ChildFailedError:
+        return FAILED
     except RendezvousError as error:
         found = no_rendezvous(config, error, seconds=time.monotonic() - started)
-        logging.getLogger(__name__).error("%s", found.message)
+        log.error("%s", found.message)
         if path := os.environ.get(ENV_OUTCOME):
             write_outcome(Path(path), TerminationMessage(attempt=attempt_of(os.environ), failure=found))
         return exit_codes.RETRYABLE
