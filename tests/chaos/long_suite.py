@@ -76,17 +76,8 @@ class Suite:
 
     def _api_faults(self) -> None:
         self._say("faults of the API server: tests/api/faults")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/api/faults",
-            "-m",
-            "",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
+        options = ("tests/api/faults", "-m", "", "-q", "-p", "no:cacheprovider")
+        command = [sys.executable, "-m", "pytest", *options]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode != 0:
             record(Record(fault="some of tests/api/faults", survived=False))
