@@ -203,15 +203,17 @@ async def test_a_fine_tune_that_is_gone_leaves_no_report_behind() -> None:
     ],
 )
 async def test_the_decision_learns_of_a_refused_object_at_once(error: ApiError) -> None:
-    world = World(
-        lambda observed: Decision(apply=(config_map(),), status={"errors": dict(observed.apply_errors)})
-    )
+    def decide(observed: Observed) -> Decision:
+        errors = {ref.kind: said for ref, said in observed.apply_errors.items()}
+        return Decision(apply=(config_map(),), status={"errors": errors})
+
+    world = World(decide)
     world.cluster.errors["ConfigMap"] = error
     await world.reconcile(KEY)
     assert world.cluster.writes == ["apply ConfigMap", "status"]
     status = world.store.fine_tune(KEY)
     assert status is not None
-    assert status["status"] == {"errors": {CONFIG: error.reason}}
+    assert status["status"] == {"errors": {"ConfigMap": error.reason}}
 
 
 async def test_a_refused_object_is_offered_again_only_after_a_while_and_then_heals() -> None:
