@@ -29,7 +29,7 @@ class Place(NamedTuple):
         with (directory / self.file).open("rb") as file:
             file.seek(self.offset)
             content = torch.empty(self.num_bytes, dtype=torch.uint8)
-            file.readinto(memoryview(content.numpy()))
+            file.readinto(content.numpy().data)
         return content.view(self.dtype).view(self.shape)
 
     def write(self, directory: Path, tensor: Tensor) -> None:
