@@ -76,10 +76,11 @@ def resource_rules() -> list[dict[str, Any]]:
 
 
 def _started(path: str) -> dict[str, Any]:
-    """Free until work begins."""
+    """Free until work begins. A run that has trouble is Pending again, but its data is prepared."""
     same = f"({_unchanged(path)})" if path in _OPTIONAL else f"self.spec.{path} == oldSelf.spec.{path}"
     return {
-        "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || "
+        "(oldSelf.status.phase == 'Pending' && !has(oldSelf.status.dataset)) || "
         f"{same}",
         "message": f"spec.{path} cannot change once the fine-tune has started: create a new LLMFineTune",
         "fieldPath": f".spec.{path}",

@@ -54,6 +54,16 @@ def test_what_is_computed_is_fixed_after_the_start(
     assert "create a new LLMFineTune" in answer.body["message"]
 
 
+def test_trouble_after_the_start_makes_nothing_changeable(client: Client, stored: Json) -> None:
+    prepared = {"rows": 9, "tokens": 90, "supervisedTokens": 45, "digest": f"sha256:{'0' * 64}"}
+    set_status(client, NAME, phase="Pending", dataset=prepared)
+
+    answer = change(client, NAME, {"spec": {"training": {"seed": 7}}})
+
+    assert answer.status == 422
+    assert "spec.training cannot change once the fine-tune has started" in answer.body["message"]
+
+
 STORAGE: dict[str, Json] = {
     "larger": {"size": "2Gi"},
     "no size": {"size": None},

@@ -216,7 +216,8 @@ class RuntimeConfig(Frozen):
     bindings import, else gloo."""
     micro_batch_tokens: int | None = Field(default=None, ge=64, le=1_048_576)
     """Most tokens that a worker computes at once; a longer sample is computed by itself. Fewer take less
-    memory and, below 1024 or so, more time; the result is the same. null takes 2048."""
+    memory and, below 1024 or so, more time; the result is the same. null takes 2048, or
+    fewer where memory is short."""
 
 
 class ResumeConfig(Frozen):

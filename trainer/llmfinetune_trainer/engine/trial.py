@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from pydantic import ValidationError
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
 from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.config.base import Message
@@ -27,15 +27,14 @@ from llmfinetune_trainer.engine.backend import Backend, BackendName
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GeneralGradients
 from llmfinetune_trainer.engine.machine import Machine
-from llmfinetune_trainer.model import attention
 from llmfinetune_trainer.model.lora import attach_adapters
+from llmfinetune_trainer.model.reduced import SMALL_VOCABULARY, reduced_model
 from llmfinetune_trainer.sources.digest import digest_json
 
 LAYERS: Final = 2
 DOCUMENTS: Final = 4
 TOKENS: Final = 128
 """Of each document."""
-VOCABULARY: Final = 256
 REPEATS: Final = 3
 TIMEOUT: Final = 180.0
 """Seconds; most of the time goes into importing."""
@@ -97,7 +96,8 @@ def measure_apart(model_path: Path, *, precision: str) -> Seconds:
 def measure(model_path: Path, *, dtype: torch.dtype, clock: Callable[[], float]) -> Seconds:
     """Seconds of one micro-batch with plain torch and with Intel's extension, which replaces operators of
     this process."""
-    base = _few_layers(model_path, dtype)
+    config = AutoConfig.from_pretrained(model_path, local_files_only=True)
+    base = reduced_model(config, layers=LAYERS, dtype=dtype)
     model, adapters = attach_adapters(base, LoraConfig(target_modules=["all-linear"]), seed=0)
     computer = GeneralGradients(model, adapters)
     batch = _batch(min(TOKENS, getattr(base.config, "max_position_embeddings", TOKENS)))
@@ -128,21 +128,9 @@ def _verdict(seconds: Seconds) -> Verdict:
     return Verdict(name=name, reason=f"measured: {figures} for one micro-batch of {LAYERS} layers")
 
 
-def _few_layers(model_path: Path, dtype: torch.dtype) -> Any:
-    """The architecture with few layers and words, and random weights."""
-    attention.register()
-    config = AutoConfig.from_pretrained(model_path, local_files_only=True)
-    config.num_hidden_layers, config.vocab_size = LAYERS, VOCABULARY
-    config.bos_token_id = config.eos_token_id = config.pad_token_id = None
-    if layer_types := getattr(config, "layer_types", None):
-        config.layer_types = layer_types[:LAYERS]
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention.NAME)
-    return model.requires_grad_(False).eval()
-
-
 def _batch(length: int) -> MicroBatch:
     total = DOCUMENTS * length
-    ids = torch.arange(total) % VOCABULARY
+    ids = torch.arange(total) % SMALL_VOCABULARY
     rows = torch.arange(0, total - 1, 2)
     return MicroBatch(
         samples=tuple(range(DOCUMENTS)),

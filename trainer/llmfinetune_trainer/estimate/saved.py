@@ -10,9 +10,9 @@ from torch import Tensor
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GeneralGradients
-from llmfinetune_trainer.estimate.reduced import reduced_model
 from llmfinetune_trainer.estimate.shape import Shape
 from llmfinetune_trainer.model.lora import attach_adapters
+from llmfinetune_trainer.model.reduced import reduced_model
 
 TOKENS = 128
 FEW = 2

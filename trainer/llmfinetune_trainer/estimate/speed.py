@@ -16,9 +16,9 @@ from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.backend import Backend, gradient_computer
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GradientComputer
-from llmfinetune_trainer.estimate.reduced import reduced_model, widen, words
 from llmfinetune_trainer.estimate.shape import Shape
 from llmfinetune_trainer.model.lora import attach_adapters
+from llmfinetune_trainer.model.reduced import reduced_model, widen, words
 
 FEW, MORE = 2, 5
 """Layers of the two measured models."""

@@ -7,11 +7,11 @@ from transformers import AutoModelForCausalLM
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.gradients import GeneralGradients
 from llmfinetune_trainer.estimate.memory import Memory, memory_of
-from llmfinetune_trainer.estimate.reduced import reduced_model
 from llmfinetune_trainer.estimate.saved import one_document, saved_bytes, saved_per_token
 from llmfinetune_trainer.estimate.shape import shape_of
 from llmfinetune_trainer.model.lora import attach_adapters
 from llmfinetune_trainer.model.quantised import Quantization
+from llmfinetune_trainer.model.reduced import reduced_model
 from tests.unit.trainer.estimate.builders import llama, shape
 
 LORA = LoraConfig(rank=4, target_modules=["q_proj", "v_proj"])
