@@ -10,6 +10,7 @@ from llmfinetune_trainer.checkpoint.origin import read_origin
 from llmfinetune_trainer.checkpoint.settings import settings_of
 from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
+from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
@@ -137,6 +138,7 @@ def _volume_failure(layout: Layout, error: OSError) -> RunError:
         f"cannot write to the volume that holds {layout.root}: {error}",
         hint="look at the volume and its node; training goes on from the newest checkpoint",
         retryable=True,
+        exit_code=exit_codes.RETRYABLE,
     )
 
 
