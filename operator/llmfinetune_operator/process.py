@@ -73,7 +73,10 @@ class Operator:
         self._metrics.watch(self._store, queue)
         authority = self._authority()
         certificate = ServingCertificate(authority, serving_names(self._settings), clock=utc_now)
-        training_api = TrainingApi(cluster, changed=lambda: self._enqueue_all(queue))
+        appeared = asyncio.Event()
+        training_api = TrainingApi(
+            cluster, changed=lambda available: self._training_api_changed(queue, appeared, available)
+        )
         audit = Audit(
             store=self._store,
             lister=cluster,
@@ -85,7 +88,7 @@ class Operator:
         ready = asyncio.Event()
         await run_until_stopped(
             {
-                "watches": self._watch(queue, audit, configuration, ready),
+                "watches": self._watch(queue, audit, configuration, ready=ready, again=appeared),
                 "signals": self._listen_for_signals(ready),
                 "audit": audit.run_forever(),
                 "training-api": training_api.watch_forever(),
@@ -131,8 +134,16 @@ class Operator:
         )
 
     async def _watch(
-        self, queue: WorkQueue[Key], audit: Audit, configuration: Configuration, ready: asyncio.Event
+        self,
+        queue: WorkQueue[Key],
+        audit: Audit,
+        configuration: Configuration,
+        *,
+        ready: asyncio.Event,
+        again: asyncio.Event,
     ) -> None:
+        """Watch, and start over when `again` is set: kopf looks for a new kind at the last word about its
+        definition, which comes before the API server serves it."""
         registry = build_registry(
             self._store,
             notify=lambda key: queue.add_after(key, GATHER_SECONDS),
@@ -140,21 +151,28 @@ class Operator:
             configuration=configuration,
             silence_seconds=self._settings.watch_silence_seconds,
         )
-        await kopf.operator(
-            registry=registry,
-            standalone=True,
-            clusterwide=not self._options.namespace,
-            namespaces=self._options.namespace,
-            ready_flag=ready,
-        )
+        while True:
+            again.clear()
+            await kopf.operator(
+                registry=registry,
+                standalone=True,
+                clusterwide=not self._options.namespace,
+                namespaces=self._options.namespace,
+                ready_flag=ready,
+                stop_flag=again,
+            )
+            if not again.is_set():
+                return
 
     async def _listen_for_signals(self, ready: asyncio.Event) -> None:
-        """Take the signals over from kopf, which would end before the work in progress does."""
-        await ready.wait()
+        """Take the signals over from kopf, whenever it starts: it would end before the work in progress
+        does."""
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, self._stop.set)
-        await asyncio.Event().wait()
+        while True:
+            await ready.wait()
+            ready.clear()
+            for each in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(each, self._stop.set)
 
     async def _serve_progress(
         self, queue: WorkQueue[Key], cluster: KubernetesCluster, audit: Audit, context: SSLContext
@@ -177,7 +195,9 @@ class Operator:
         )
         await serve(application, self._options.http_port)
 
-    def _enqueue_all(self, queue: WorkQueue[Key]) -> None:
+    def _training_api_changed(self, queue: WorkQueue[Key], appeared: asyncio.Event, available: bool) -> None:
+        if available:
+            appeared.set()
         for key, _ in self._store.fine_tunes():
             queue.add(key)
 

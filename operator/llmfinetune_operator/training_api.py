@@ -21,9 +21,9 @@ class Discovery(Protocol):
 
 
 class TrainingApi:
-    """Keeps `available` up to date, and calls `changed` whenever it changes."""
+    """Keeps `available` up to date, and calls `changed` with it whenever it changes."""
 
-    def __init__(self, discovery: Discovery, *, changed: Callable[[], object]) -> None:
+    def __init__(self, discovery: Discovery, *, changed: Callable[[bool], object]) -> None:
         self._discovery = discovery
         self._changed = changed
         self.available = True
@@ -34,7 +34,7 @@ class TrainingApi:
         if available != self.available:
             self.available = available
             logger.info("the training operator's API has %s", "appeared" if available else "gone")
-            self._changed()
+            self._changed(available)
 
     async def watch_forever(self) -> None:
         """Ask again and again, often while it is missing."""

@@ -120,13 +120,14 @@ class Discovery:
 
 
 async def test_a_kind_that_comes_and_goes_is_told_once_each() -> None:
-    discovery, told = Discovery(), []
-    api = TrainingApi(discovery, changed=lambda: told.append(True))
+    discovery = Discovery()
+    told: list[bool] = []
+    api = TrainingApi(discovery, changed=told.append)
     await api.refresh()
     discovery.has = False
     await api.refresh()
     await api.refresh()
-    assert (api.available, len(told)) == (False, 1)
+    assert (api.available, told) == (False, [False])
     discovery.has = True
     await api.refresh()
-    assert (api.available, len(told)) == (True, 2)
+    assert (api.available, told) == (True, [False, True])
