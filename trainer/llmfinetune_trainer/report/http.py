@@ -18,7 +18,7 @@ from llmfinetune_trainer.report.sink import StepRecord
 
 MIN_INTERVAL = 5.0
 """Seconds between reports that are not urgent."""
-BACKOFF = (1.0, 60.0)
+BACKOFF = (1.0, 15.0)
 """First and longest wait after a report could not be delivered, seconds."""
 TIMEOUT = 10.0
 """Seconds that one request may take, and that the last report is tried for."""
