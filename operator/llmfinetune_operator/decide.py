@@ -104,8 +104,8 @@ def _towards_the_end(view: View) -> Decision:
 
 
 def _judge(view: View) -> _Findings:
-    volume, prepared = storage(view), preparation(view)
-    training = training_step(view, prepared=prepared is Preparation.DONE)
+    volume, prepared, found_room = storage(view), preparation(view), room(view)
+    training = training_step(view, room=found_room, prepared=prepared is Preparation.DONE)
     prepare_job = desired_prepare_job(view)
     can_begin = volume.usable and origin_trouble(view) is None
     return _Findings(
@@ -114,7 +114,7 @@ def _judge(view: View) -> _Findings:
         prepare=prepare_step(view, prepared, prepare_job, usable=can_begin),
         prepare_job=prepare_job,
         training=training,
-        room=room(view),
+        room=found_room,
         trouble=None if training.result else _trouble(view, volume, prepared, training),
     )
 
@@ -169,15 +169,12 @@ def _after_the_end(view: View) -> Decision:
     leaves = expired and not view.spec.storage.retain
     return Decision(
         apply=() if view.claim is None or leaves else tuple(desired_claim(view)),
-        delete=tuple(_expired(view) if expired else _still_working(view)),
+        delete=tuple(
+            [_deletion(*child) for child in expired_children(view)] if expired else _still_working(view)
+        ),
         status=status,
         wake_at=None if expired else expires_at(view),
     )
-
-
-def _expired(view: View) -> list[Deletion]:
-    live = ((ref, view.child(ref)) for ref in expired_children(view))
-    return [_deletion(ref, child) for ref, child in live if child is not None]
 
 
 def _still_working(view: View) -> list[Deletion]:

@@ -26,8 +26,8 @@ def job_failed(view: View, step: TrainingStep, failure: FailureStatus) -> Traini
     if not failure.retryable:
         return _ended(step, failure)
     counts = step.counts.failed(view, failure.category)
-    if counts.failures > view.spec.run_policy.max_restarts:
-        return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+    if _too_often(view, counts):
+        return _given_up(view, step, failure)
     due = waits_until(view) or retry_at(view, step.counts.failures_in_a_row)
     if view.now < due:
         return replace(told, counts=step.counts.starting_at(due), wake_at=due)
@@ -43,19 +43,35 @@ def worker_failed(view: View, step: TrainingStep, failure: FailureStatus) -> Tra
     told = replace(step, trouble=Trouble(failure=failure))
     if failure.category == "OutOfMemory":
         return _with_less_memory(view, told, step.counts)
-    if step.counts.failures > view.spec.run_policy.max_restarts:
-        return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+    if _too_often(view, step.counts):
+        return _given_up(view, step, failure)
     if step.counts.failures_in_a_row < QUICK_FAILURES:
         return replace(told, apply=True)
     due = retry_at(view, step.counts.failures_in_a_row - 1)
     return next_attempt(view, told, step.counts.starting_at(due))
 
 
+def stalled_for_long(view: View, step: TrainingStep, trouble: Trouble) -> TrainingStep:
+    """Workers run and do not get on: they start again, which counts as a failure."""
+    counts = step.counts.failed(view, trouble.failure.reason)
+    if _too_often(view, counts):
+        return _given_up(view, step, trouble.failure)
+    return next_attempt(view, replace(step, trouble=trouble), counts)
+
+
+def _too_often(view: View, counts: Counts) -> bool:
+    return counts.failures > view.spec.run_policy.max_restarts
+
+
+def _given_up(view: View, step: TrainingStep, failure: FailureStatus) -> TrainingStep:
+    return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+
+
 def _with_less_memory(view: View, step: TrainingStep, counts: Counts) -> TrainingStep:
     assert step.trouble is not None, "what ran out of memory has been told"
     failure = step.trouble.failure
     remedy = next_remedy(view, attempt=step.attempt + 1)
-    if remedy is None or counts.failures > view.spec.run_policy.max_restarts:
+    if remedy is None or _too_often(view, counts):
         return _ended(replace(step, counts=counts), exhausted(view, failure))
     return next_attempt(view, replace(step, remedy=remedy), counts)
 

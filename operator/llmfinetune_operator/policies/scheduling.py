@@ -7,6 +7,7 @@ from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.times import parse_time
+from llmfinetune_trainer.config.messages import Category
 
 _ROOM = (
     "make room, add a node, or lower workers.resources.requests or workers.replicas; "
@@ -29,21 +30,16 @@ def scheduling_trouble(pod: Object, *, settings: Settings, now: datetime) -> Tro
     since = parse_time(condition.get("lastTransitionTime")) or now
     told_at = since + timedelta(seconds=settings.unschedulable_grace_seconds)
     if "persistentvolumeclaim" in message and "not found" in message:
-        return _claim_missing(pod, message)
+        text = f"pod {pods.name(pod)} waits for a claim: {message}"
+        return _trouble(pod, "Volume", "ClaimMissing", text, hint=_CLAIM)
     if now < told_at:
         return None
     if any(words in message for words in _NO_VOLUME):
-        return _volume_pending(pod, message)
-    return Trouble(
-        failure=failure(
-            "Scheduling",
-            "Unschedulable",
-            f"pod {pods.name(pod)} finds no node: {message}",
-            hint=_ROOM,
-            retryable=True,
-            pod=pods.name(pod),
-        )
-    )
+        # the claim's own events tell more, where there are any: `policies.storage` comes first then
+        text = f"pod {pods.name(pod)} waits for its claim to get a volume: {message}"
+        return _trouble(pod, "Volume", "VolumePending", text, hint=_UNBOUND)
+    text = f"pod {pods.name(pod)} finds no node: {message}"
+    return _trouble(pod, "Scheduling", "Unschedulable", text, hint=_ROOM)
 
 
 def looked_at_again(pod: Object, *, settings: Settings, now: datetime) -> datetime | None:
@@ -56,28 +52,5 @@ def looked_at_again(pod: Object, *, settings: Settings, now: datetime) -> dateti
     return told_at if told_at > now else None
 
 
-def _claim_missing(pod: Object, message: str) -> Trouble:
-    return Trouble(
-        failure=failure(
-            "Volume",
-            "ClaimMissing",
-            f"pod {pods.name(pod)} waits for a claim: {message}",
-            hint=_CLAIM,
-            retryable=True,
-            pod=pods.name(pod),
-        )
-    )
-
-
-def _volume_pending(pod: Object, message: str) -> Trouble:
-    """The claim's own events tell more, where there are any: `policies.storage` comes first then."""
-    return Trouble(
-        failure=failure(
-            "Volume",
-            "VolumePending",
-            f"pod {pods.name(pod)} waits for its claim to get a volume: {message}",
-            hint=_UNBOUND,
-            retryable=True,
-            pod=pods.name(pod),
-        )
-    )
+def _trouble(pod: Object, category: Category, reason: str, message: str, *, hint: str) -> Trouble:
+    return Trouble(failure=failure(category, reason, message, hint=hint, retryable=True, pod=pods.name(pod)))

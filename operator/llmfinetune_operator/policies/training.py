@@ -8,12 +8,12 @@ from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
-from llmfinetune_operator.policies.failing import job_failed, worker_failed
+from llmfinetune_operator.policies.failing import job_failed, stalled_for_long, worker_failed
 from llmfinetune_operator.policies.losses import Losses, losses
 from llmfinetune_operator.policies.queueing import is_fixed, is_resized
 from llmfinetune_operator.policies.restart import needs_restart
-from llmfinetune_operator.policies.retries import given_up, waits_until
-from llmfinetune_operator.policies.room import room
+from llmfinetune_operator.policies.retries import waits_until
+from llmfinetune_operator.policies.room import Room
 from llmfinetune_operator.policies.shortage import worker_trouble
 from llmfinetune_operator.policies.stalls import Stall, stall
 from llmfinetune_operator.policies.trouble import Trouble, failure
@@ -23,9 +23,9 @@ from llmfinetune_operator.policies.why_failed import why_failed
 _INSTALL = "install Kubeflow's training operator (v1.9); training starts by itself then"
 
 
-def training_step(view: View, *, prepared: bool) -> TrainingStep:
+def training_step(view: View, *, room: Room, prepared: bool) -> TrainingStep:
     """What to do about the live training job."""
-    lost = losses(view, asked=room(view).asked)
+    lost = losses(view, asked=room.asked)
     step = TrainingStep(attempt=view.attempt, counts=lost.counts)
     job = view.training_job
     if job is None:
@@ -41,7 +41,7 @@ def training_step(view: View, *, prepared: bool) -> TrainingStep:
         return replace(step, delete=not pods.is_leaving(job))
     if needs_restart(view, job) or is_resized(view, job) or not prepared:
         return next_attempt(view, step, step.counts)
-    return _active(view, step, lost)
+    return _active(view, step, lost, room)
 
 
 def _without_job(view: View, step: TrainingStep, *, prepared: bool) -> TrainingStep:
@@ -63,24 +63,16 @@ def _making_room(view: View, step: TrainingStep) -> TrainingStep:
     return step if due is None else replace(step, counts=step.counts.starting_at(due))
 
 
-def _active(view: View, step: TrainingStep, lost: Losses) -> TrainingStep:
+def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> TrainingStep:
     if view.is_paused:
         return replace(step, apply=True)
     if lost.failure is not None:
         return worker_failed(view, step, lost.failure)
-    trouble = worker_trouble(view, room(view))
-    stalled = stall(view, asked=room(view).asked) if trouble is None else Stall()
+    trouble = worker_trouble(view, room)
+    stalled = stall(view, asked=room.asked) if trouble is None else Stall()
     if stalled.restart and stalled.trouble is not None:
-        return _stalled_for_long(view, step, stalled.trouble)
+        return stalled_for_long(view, step, stalled.trouble)
     return replace(step, apply=True, trouble=trouble or stalled.trouble, wake_at=stalled.wake_at)
-
-
-def _stalled_for_long(view: View, step: TrainingStep, trouble: Trouble) -> TrainingStep:
-    counts = step.counts.failed(view, trouble.failure.reason)
-    limit = view.spec.run_policy.max_restarts
-    if counts.failures > limit:
-        return replace(step, trouble=Trouble(failure=given_up(trouble.failure, limit), final=True))
-    return next_attempt(view, replace(step, trouble=trouble), counts)
 
 
 def _succeeded(view: View, job: Object, step: TrainingStep) -> TrainingStep:

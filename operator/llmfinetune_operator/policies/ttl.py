@@ -3,7 +3,7 @@ its status."""
 
 from datetime import datetime
 
-from llmfinetune_operator.observed import ChildRef
+from llmfinetune_operator.observed import ChildRef, Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import names
@@ -23,10 +23,10 @@ def has_expired(view: View) -> bool:
     return due is not None and view.now >= due
 
 
-def expired_children(view: View) -> list[ChildRef]:
+def expired_children(view: View) -> list[tuple[ChildRef, Object]]:
     """What is still there and has to go: all but a claim that is retained or belongs to somebody else."""
     return [
-        ref
+        (ref, live)
         for ref in names.child_refs(view.observed.fine_tune)
         if (live := view.child(ref)) is not None
         and not pods.is_leaving(live)
