@@ -30,6 +30,13 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_finished_run(command: argparse.ArgumentParser) -> None:
+    """`--workspace` of a run that has ended."""
+    command.add_argument(
+        "--workspace", type=Path, help="a workspace of `train`: takes model and adapter from it"
+    )
+
+
 def add_output(command: argparse.ArgumentParser, what: str) -> None:
     """`--output text|json`."""
     command.add_argument(

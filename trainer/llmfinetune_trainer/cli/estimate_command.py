@@ -1,7 +1,6 @@
 """`llmfinetune estimate`: memory, time and the split of batches before anything is computed."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,9 +38,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def num_threads(limits: Limits) -> int:
     """Threads of a worker, as far as this machine has processors for them."""
-    usable = cgroups.num_threads(
-        limit=cgroups.cpu_limit(cgroups.read_file), num_usable=len(os.sched_getaffinity(0))
-    )
+    usable = cgroups.own_threads()
     return min(usable, limits.threads or usable)
 
 

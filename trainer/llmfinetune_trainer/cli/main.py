@@ -146,9 +146,7 @@ def _generate(commands: Commands) -> None:
     command = arguments.command(
         commands, "generate", "answer prompts with the base model, an adapter, or both"
     )
-    command.add_argument(
-        "--workspace", type=Path, help="a workspace of `train`: takes model and adapter from it"
-    )
+    arguments.add_finished_run(command)
     command.add_argument("--model", type=Path, help="model directory or GGUF file")
     command.add_argument("--adapter", type=Path, help="adapter directory; without it the base model answers")
     questions = command.add_mutually_exclusive_group(required=True)
@@ -170,9 +168,7 @@ def _merge(commands: Commands) -> None:
     command = arguments.command(
         commands, "merge", "write base and adapter as one model, which plain transformers loads"
     )
-    command.add_argument(
-        "--workspace", type=Path, help="a workspace of `train`: takes model and adapter from it"
-    )
+    arguments.add_finished_run(command)
     command.add_argument("--model", type=Path, help="model directory")
     command.add_argument("--adapter", type=Path, help="adapter directory")
     command.add_argument("--into", type=Path, help="where to write; the workspace's output/merged if absent")

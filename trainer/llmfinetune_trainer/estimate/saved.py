@@ -10,9 +10,8 @@ from torch import Tensor
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GeneralGradients
+from llmfinetune_trainer.estimate.few_layers import adapted_layers
 from llmfinetune_trainer.estimate.shape import Shape
-from llmfinetune_trainer.model.lora import attach_adapters
-from llmfinetune_trainer.model.reduced import reduced_model
 
 TOKENS = 128
 FEW = 2
@@ -43,9 +42,7 @@ def saved_bytes(forward: Callable[[], Any], *, weights: Iterable[Tensor]) -> int
 
 
 def _saved_by(shape: Shape, lora: LoraConfig, layers: int, *, dtype: torch.dtype) -> int:
-    model = reduced_model(shape.config, layers=layers, dtype=dtype)
-    named = lora.model_copy(update={"target_modules": list(shape.targets)})
-    peft_model, adapters = attach_adapters(model, named, seed=0)
+    peft_model, adapters, _ = adapted_layers(shape, lora, layers=layers, dtype=dtype)
     computer = GeneralGradients(peft_model, adapters)
     return saved_bytes(lambda: computer.hidden(one_document(TOKENS)), weights=peft_model.parameters())
 

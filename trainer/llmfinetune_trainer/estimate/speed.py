@@ -16,9 +16,9 @@ from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.backend import Backend, gradient_computer
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GradientComputer
+from llmfinetune_trainer.estimate.few_layers import adapted_layers
 from llmfinetune_trainer.estimate.shape import Shape
-from llmfinetune_trainer.model.lora import attach_adapters
-from llmfinetune_trainer.model.reduced import reduced_model, widen, words
+from llmfinetune_trainer.model.reduced import words
 
 FEW, MORE = 2, 5
 """Layers of the two measured models."""
@@ -82,10 +82,9 @@ def _seconds(model: _Timed, batches: Sequence[MicroBatch], clock: Callable[[], f
 def _computer(
     shape: Shape, lora: LoraConfig, layers: int, embedding: Tensor, *, backend: Backend, recompute: bool
 ) -> GradientComputer:
-    model = reduced_model(shape.config, layers=layers, dtype=backend.dtype)
-    widen(model, embedding)
-    named = lora.model_copy(update={"target_modules": list(shape.targets)})
-    peft_model, adapters = attach_adapters(model, named, seed=0)
+    peft_model, adapters, named = adapted_layers(
+        shape, lora, layers=layers, dtype=backend.dtype, embedding=embedding
+    )
     longest = shape.config.max_position_embeddings
     computer, _ = gradient_computer(
         backend, peft_model, adapters, lora=named, max_length=longest, recompute=recompute

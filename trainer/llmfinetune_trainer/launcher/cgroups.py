@@ -1,6 +1,7 @@
 """What the container may use, from the files of its control group (version 1 and 2)."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def memory_limit(read: Read) -> int | None:
 def num_threads(*, limit: float | None, num_usable: int) -> int:
     """OpenMP threads: the limit rounded up, never more than the processors that the scheduler would give."""
     return num_usable if limit is None else max(1, min(num_usable, math.ceil(limit)))
+
+
+def own_threads() -> int:
+    """OpenMP threads for this process's container."""
+    return num_threads(limit=cpu_limit(read_file), num_usable=len(os.sched_getaffinity(0)))
 
 
 def num_oom_kills(read: Read) -> int:

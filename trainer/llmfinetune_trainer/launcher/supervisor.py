@@ -50,9 +50,8 @@ def launch(arguments: Sequence[str], *, environment: Mapping[str, str], terminat
 
 def agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The agent's environment: threads by the container's limit, and a rendezvous that survives rescaling."""
-    limit = cgroups.cpu_limit(cgroups.read_file)
     defaults = {
-        "OMP_NUM_THREADS": str(cgroups.num_threads(limit=limit, num_usable=len(os.sched_getaffinity(0)))),
+        "OMP_NUM_THREADS": str(cgroups.own_threads()),
         # Threads that wait asleep: spinning ones eat the pod's CPU quota, and the neighbours' cores.
         "OMP_WAIT_POLICY": "PASSIVE",
         # With the store of the first round kept, a rescaled group waits for an address that is gone.
