@@ -69,6 +69,7 @@ def estimate_path(
         "config": config.model_dump(
             mode="json", include={"method", "training", "evaluation", "runtime", "dataset"}
         ),
+        "quantization": config.model.quantization,
         "limits": list(limits),
         "machine": [machine.processor, machine.isa, threads],
     }
