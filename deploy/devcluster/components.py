@@ -93,8 +93,8 @@ COREDNS = Component(
     name="coredns",
     version="1.14.7",
     folder="coredns",
-    package="github.com/coredns/coredns",
-    cold_seconds=100,
+    package=".",
+    cold_seconds=60,
 )
 KWOK = Component(
     name="kwok",
