@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from devcluster.apiserver import ApiServer, free_ports
 from devcluster.components import KUBE_SCHEDULER, KWOK
-from devcluster.controlplane import scheduler_command
+from devcluster.controlplane import ENVIRONMENT, scheduler_command
 from devcluster.gobuild import GoBuilder
 from devcluster.kubectl import Kubectl
 from devcluster.kwok import simulated_node
@@ -22,6 +22,14 @@ STAGES: Final = (
     "pod/fast/pod-delete",
 )
 """Pods run as soon as they have a node, and for ever: one that ended would have to leave a result."""
+STORAGE_CLASS: Final[dict[str, Any]] = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "bench", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "kubernetes.io/no-provisioner",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+"""Binds a claim with its first pod, as most clusters' default class does."""
 
 
 @contextmanager
@@ -31,13 +39,16 @@ def simulated(server: ApiServer, folder: Path, *, num_volumes: int) -> Iterator[
     builder.ensure((KUBE_SCHEDULER, KWOK), Progress(2))
     volumes = [volume(number) for number in range(num_volumes)]
     # No other node is here from which a taint would have to keep pods away.
-    Kubectl(server.kubectl, server.kubeconfig).apply([*volumes, {**simulated_node(), "spec": {}}])
+    Kubectl(server.kubectl, server.kubeconfig).apply(
+        [STORAGE_CLASS, *volumes, {**simulated_node(), "spec": {}}]
+    )
     commands = {
         "kube-scheduler": scheduler_command(builder.path(KUBE_SCHEDULER), server.kubeconfig),
         "kwok": kwok_command(builder, server.kubeconfig, folder),
     }
     running = [
-        start(name, command, log=folder / f"{name}.log", tied=True) for name, command in commands.items()
+        start(name, command, log=folder / f"{name}.log", env=ENVIRONMENT, tied=True)
+        for name, command in commands.items()
     ]
     try:
         yield {process.name: process.pid for process in running}
@@ -69,5 +80,6 @@ def volume(number: int) -> dict[str, Any]:
             "accessModes": ["ReadWriteOnce"],
             "hostPath": {"path": f"/bench/{number}"},
             "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": STORAGE_CLASS["metadata"]["name"],
         },
     }

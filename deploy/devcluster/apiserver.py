@@ -19,6 +19,7 @@ from typing import Self
 from devcluster.apiclient import ApiClient
 from devcluster.components import API_SERVER_ONLY, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL
 from devcluster.controlplane import (
+    ENVIRONMENT,
     ControlPlane,
     apiserver_command,
     controller_manager_command,
@@ -137,7 +138,8 @@ class ApiServer:
         self._wait("the default namespace", "/api/v1/namespaces/default")
 
     def _run(self, name: str, command: list[str | Path]) -> None:
-        self._processes[name] = start(name, command, log=self.logs / f"{name}.log", tied=True)
+        log = self.logs / f"{name}.log"
+        self._processes[name] = start(name, command, log=log, env=ENVIRONMENT, tied=True)
 
     def _wait(self, what: str, path: str) -> None:
         wait_until(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from devcluster.pki import Authority, KeyPair
 
+ENVIRONMENT = {"GOGC": "400"}
+"""A small cluster's programs hold little, and would look through all of it for garbage all the time."""
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 

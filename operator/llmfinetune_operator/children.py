@@ -9,7 +9,7 @@ from llmfinetune_operator.constants import ANNOTATION_IMAGE
 from llmfinetune_operator.policies.restart import restart_hash
 from llmfinetune_operator.policies.view import View, annotation
 from llmfinetune_operator.resources import names, volumes
-from llmfinetune_operator.resources.config_map import progress_ca_config_map, run_config_map
+from llmfinetune_operator.resources.config_map import run_config_map
 from llmfinetune_operator.resources.pod import PodSettings
 from llmfinetune_operator.resources.prepare_job import prepare_job
 from llmfinetune_operator.resources.pvc import volume_claim
@@ -34,10 +34,10 @@ def desired_claim(view: View) -> list[dict[str, Any]]:
 
 def desired_configuration(view: View) -> list[dict[str, Any]]:
     """What pods need to be there before they start."""
-    objects = [run_config_map(view.owner, view.run_config), service_account(view.owner)]
-    if view.observed.progress_ca:
-        objects.append(progress_ca_config_map(view.owner, view.observed.progress_ca))
-    return objects
+    return [
+        run_config_map(view.owner, view.run_config, progress_ca=view.observed.progress_ca),
+        service_account(view.owner),
+    ]
 
 
 def desired_prepare_job(view: View) -> dict[str, Any]:

@@ -31,5 +31,3 @@ PROGRESS_AUDIENCE: Final = f"progress.{GROUP}"
 """Audience of the tokens that trainers report with."""
 PROGRESS_PORT: Final = 8443
 PROGRESS_PATH: Final = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/{namespace}/trainjobs/{name}/status"
-PROGRESS_CA_CONFIG_MAP_SUFFIX: Final = "-progress-ca"
-"""ConfigMap in the fine-tune's namespace with `ca.crt`, the certificate that reports are sent to."""

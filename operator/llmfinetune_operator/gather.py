@@ -11,6 +11,7 @@ from llmfinetune_operator.memory import Memory
 from llmfinetune_operator.observed import ChildRef, Key, Object, Observed, ReceivedReport
 from llmfinetune_operator.progress.authority import bundle
 from llmfinetune_operator.resources import names
+from llmfinetune_operator.resources.config_map import progress_ca
 from llmfinetune_operator.store import Store
 from llmfinetune_operator.warning_events import WarningReader, Warnings
 
@@ -137,5 +138,4 @@ class Gatherer:
 
 
 def _known_ca(children: Mapping[ChildRef, Object], key: Key) -> str:
-    config_map = children.get(ChildRef("v1", "ConfigMap", names.progress_ca_config_map(key.name)))
-    return str(((config_map or {}).get("data") or {}).get("ca.crt") or "")
+    return progress_ca(children.get(ChildRef("v1", "ConfigMap", names.run_config_map(key.name))))

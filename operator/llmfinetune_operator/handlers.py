@@ -6,7 +6,7 @@ Errors in them would be ignored, so nothing here may fail.
 
 from collections.abc import Callable
 from random import SystemRandom
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import kopf
 from kubernetes.aio.client import Configuration
@@ -17,7 +17,17 @@ from llmfinetune_operator.observed import Key, Object
 from llmfinetune_operator.store import Store, is_fine_tune
 
 FINALIZER: Final = f"{GROUP}/never-used"
-Notify = Callable[[Key], object]
+SPEC_SECONDS: Final = 0.05
+"""How long a change of a fine-tune waits for others of it: an edit and its status come together."""
+CHILD_SECONDS: Final = 0.5
+"""How long news of a child waits for others: a new pod alone is bound, scheduled and started within this."""
+
+
+class Notify(Protocol):
+    """Is told of fine-tunes that there is news for."""
+
+    def __call__(self, key: Key, delay: float, *, urgent: bool) -> object:
+        """Have the fine-tune looked at after `delay` seconds, before others if it is urgent."""
 
 
 class Backoffs:
@@ -82,9 +92,13 @@ def build_registry(
 
 
 def take_in(happened: str | None, obj: Object, *, store: Store, notify: Notify) -> None:
-    """Bring what a watch delivers into the store, and name the fine-tunes it is news for."""
+    """Bring what a watch delivers into the store, and name the fine-tunes it is news for.
+
+    What somebody wants is urgent; what has come of it can wait while much is wanted.
+    """
+    urgent = is_fine_tune(obj["apiVersion"], obj["kind"])
     for key in store.remove(obj) if happened == "DELETED" else store.put(obj):
-        notify(key)
+        notify(key, SPEC_SECONDS if urgent else CHILD_SECONDS, urgent=urgent)
 
 
 def apply_settings(settings: kopf.OperatorSettings, *, silence_seconds: float) -> None:

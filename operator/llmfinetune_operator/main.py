@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logs.set_up(log_format=options.log_format, level=options.log_level)
     try:
         settings = read_settings(os.environ)
+        # Modules stay for ever: looking through them again and again for garbage costs much and finds none.
+        gc.freeze()
         asyncio.run(Operator(options, settings, instance=os.environ.get("HOSTNAME", "local")).run())
     except UsageError as error:
         sys.exit(f"llmfinetune-operator: {error}")

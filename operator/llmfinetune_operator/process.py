@@ -39,8 +39,6 @@ REPORTS_BURST: Final = 20
 REVIEWS_PER_SECOND: Final = 50.0
 REVIEWS_BURST: Final = 500
 DRAIN_SECONDS: Final = 5.0
-GATHER_SECONDS: Final = 0.05
-"""How long a change waits for others of its fine-tune: they mostly come several at a time."""
 
 
 class Operator:
@@ -146,7 +144,7 @@ class Operator:
         definition, which comes before the API server serves it."""
         registry = build_registry(
             self._store,
-            notify=lambda key: queue.add_after(key, GATHER_SECONDS),
+            notify=queue.add_after,
             listed=audit.ask,
             configuration=configuration,
             silence_seconds=self._settings.watch_silence_seconds,

@@ -1,8 +1,9 @@
 """A work queue as Kubernetes controllers have: level-triggered, de-duplicated, one worker a key.
 
 An event becomes a key; a key waits at most once however many events name it; a key that is being worked on
-and named again is worked on once more afterwards, never twice at the same time. Failures come back after a
-growing, jittered delay. Nothing here knows Kubernetes. Time comes from the clock that is passed in.
+and named again is worked on once more afterwards, never twice at the same time. What is urgent goes first.
+Failures come back after a growing, jittered delay. Nothing here knows Kubernetes. Time comes from the clock
+that is passed in.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from llmfinetune_operator.lanes import Lanes
 
 K = TypeVar("K", bound=Hashable)
 
@@ -58,13 +61,12 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._random = random
         self._backoff = backoff or Backoff()
-        self._waiting: deque[K] = deque()
-        self._since: dict[K, float] = {}
+        self._waiting: Lanes[K] = Lanes()
         self._working: dict[K, float] = {}
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}
         self._failures: dict[K, int] = {}
-        self._due: dict[K, float] = {}
-        self._delayed: list[tuple[float, int, K]] = []
+        self._due: dict[tuple[K, bool], float] = {}
+        self._delayed: list[tuple[float, int, K, bool]] = []
         self._sequence = 0
         self._timer: Cancellable | None = None
         self._available: deque[asyncio.Future[None]] = deque()
@@ -86,28 +88,26 @@ class WorkQueue(Generic[K]):
         """Keys that wait for their time."""
         return len(self._due)
 
-    def add(self, key: K) -> None:
-        """Have the key worked on as soon as a worker is free."""
-        if self._is_shut_down or key in self._since:
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Have the key worked on as soon as a worker is free, before all that is not urgent if it is."""
+        if self._is_shut_down:
             return
         if key in self._working:
-            self._again.add(key)
-            return
-        self._waiting.append(key)
-        self._since[key] = self._clock.time()
-        self._wake_worker()
+            self._again[key] = urgent or self._again.get(key, False)
+        elif self._waiting.add(key, urgent=urgent, now=self._clock.time()):
+            self._wake_worker()
 
-    def add_after(self, key: K, delay: float) -> None:
+    def add_after(self, key: K, delay: float, *, urgent: bool = False) -> None:
         """Have the key worked on after `delay` seconds; of several delays of one key the earliest counts."""
         if delay <= 0:
-            self.add(key)
+            self.add(key, urgent=urgent)
             return
         due = self._clock.time() + delay
-        if self._is_shut_down or self._due.get(key, math.inf) <= due:
+        if self._is_shut_down or self._due.get((key, urgent), math.inf) <= due:
             return
-        self._due[key] = due
+        self._due[key, urgent] = due
         self._sequence += 1
-        heapq.heappush(self._delayed, (due, self._sequence, key))
+        heapq.heappush(self._delayed, (due, self._sequence, key, urgent))
         self._set_timer()
 
     def retry(self, key: K, *, at_least: float = 0.0) -> float:
@@ -124,7 +124,8 @@ class WorkQueue(Generic[K]):
     def drop(self, key: K) -> None:
         """Forget everything that is planned for the key."""
         self.forget(key)
-        self._due.pop(key, None)
+        for urgent in (True, False):
+            self._due.pop((key, urgent), None)
 
     async def get(self) -> K:
         """Wait for a key and take it; `done` must follow.
@@ -142,8 +143,7 @@ class WorkQueue(Generic[K]):
             except asyncio.CancelledError:
                 self._pass_on(waiter)
                 raise
-        key = self._waiting.popleft()
-        del self._since[key]
+        key = self._waiting.pop(self._clock.time())
         self._working[key] = self._clock.time()
         self._idle.clear()
         return key
@@ -154,8 +154,7 @@ class WorkQueue(Generic[K]):
         if not self._working:
             self._idle.set()
         if key in self._again:
-            self._again.discard(key)
-            self.add(key)
+            self.add(key, urgent=self._again.pop(key))
 
     async def idle(self) -> None:
         """Wait until no worker holds a key."""
@@ -163,14 +162,13 @@ class WorkQueue(Generic[K]):
 
     def age(self) -> float:
         """Return for how many seconds a key has waited for a worker, or been held by one, at most."""
-        started = min((*self._since.values(), *self._working.values()), default=math.inf)
+        started = min((*self._waiting, *self._working.values()), default=math.inf)
         return max(0.0, self._clock.time() - started) if started < math.inf else 0.0
 
     def shut_down(self) -> None:
         """Hand out no further key; workers that wait for one get `ShutDownError`."""
         self._is_shut_down = True
         self._waiting.clear()
-        self._since.clear()
         self._again.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -202,9 +200,9 @@ class WorkQueue(Generic[K]):
     def _release_due(self) -> None:
         now = self._clock.time()
         while self._delayed and self._delayed[0][0] <= now:
-            due, _, key = heapq.heappop(self._delayed)
-            if self._due.get(key) == due:
-                del self._due[key]
-                self.add(key)
+            due, _, key, urgent = heapq.heappop(self._delayed)
+            if self._due.get((key, urgent)) == due:
+                del self._due[key, urgent]
+                self.add(key, urgent=urgent)
         self._timer = None
         self._set_timer()

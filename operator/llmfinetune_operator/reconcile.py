@@ -27,7 +27,7 @@ from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store, ref_of
 
-FOLLOW_UP_SECONDS: Final = 0.1
+FOLLOW_UP_SECONDS: Final = 0.5
 """When the next look follows a write: controllers have often done by then what follows from it."""
 logger = logging.getLogger(__name__)
 

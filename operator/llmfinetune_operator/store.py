@@ -3,58 +3,72 @@
 Fed by the watches (`handlers`), by the operator's own writes and by the audit, in any order: of two states of
 one object the newer resourceVersion stays, and what was deleted comes back only in a later state: to the
 watches, an object that has lost our label is deleted until it is given back.
+
+Objects are kept packed, for as dictionaries they take five times the memory: what is handed out is a copy.
 """
 
-import sys
+import marshal
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final, NamedTuple, cast
 
 from llmfinetune_operator.constants import GROUP, KIND, LABEL_NAME
 from llmfinetune_operator.observed import ChildRef, Key, Object
 
 MAX_TOMBSTONES: Final = 10_000
-MAX_SHARED: Final = 80
-"""Characters of a string that is worth looking for another copy of it."""
+
+
+class Packed(NamedTuple):
+    """A state of an object, small."""
+
+    uid: str
+    version: int
+    content: bytes
+
+    def unpacked(self) -> Object:
+        """Return the object."""
+        return cast(Object, marshal.loads(self.content))  # noqa: S302 - made by `packed` in this process
 
 
 class Store:
-    """Objects by fine-tune. Everything it hands out is shared: treat it as read-only."""
+    """Objects by fine-tune."""
 
     def __init__(self) -> None:
-        self._fine_tunes: dict[Key, Object] = {}
-        self._children: dict[Key, dict[ChildRef, Object]] = {}
+        self._fine_tunes: dict[Key, Packed] = {}
+        self._children: dict[Key, dict[ChildRef, Packed]] = {}
         self._keys: dict[tuple[str, ChildRef], Key] = {}
-        self._failed_pods: dict[Key, dict[str, Object]] = {}
+        self._failed_pods: dict[Key, dict[str, Packed]] = {}
         self._deleted: OrderedDict[str, int] = OrderedDict()
 
     def fine_tune(self, key: Key) -> Object | None:
         """Return the fine-tune as last seen."""
-        return self._fine_tunes.get(key)
+        known = self._fine_tunes.get(key)
+        return known.unpacked() if known else None
 
     def fine_tunes(self) -> Iterator[tuple[Key, Object]]:
         """Go through every fine-tune."""
-        return iter(list(self._fine_tunes.items()))
+        return ((key, known.unpacked()) for key, known in list(self._fine_tunes.items()))
 
     def children(self, key: Key) -> Mapping[ChildRef, Object]:
         """Return every object but pods that carries the fine-tune's label."""
-        return {ref: child for ref, child in self._all(key).items() if ref.kind != "Pod"}
+        return {ref: child.unpacked() for ref, child in self._all(key).items() if ref.kind != "Pod"}
 
     def pods(self, key: Key) -> tuple[Object, ...]:
         """Return the fine-tune's pods, in order of name."""
         found = [(ref.name, child) for ref, child in self._all(key).items() if ref.kind == "Pod"]
-        return tuple(pod for _, pod in sorted(found, key=lambda item: item[0]))
+        return tuple(pod.unpacked() for _, pod in sorted(found, key=lambda item: item[0]))
 
     def failed_pods(self, key: Key) -> tuple[Object, ...]:
         """Return pods that failed and are gone, the last of each name: controllers remove them at once."""
-        return tuple(self._failed_pods.get(key, {}).values())
+        return tuple(pod.unpacked() for pod in self._failed_pods.get(key, {}).values())
 
     def objects(self, api_version: str, kind: str) -> list[Object]:
         """Return every object of a kind."""
         if is_fine_tune(api_version, kind):
-            return list(self._fine_tunes.values())
+            return [fine_tune for _, fine_tune in self.fine_tunes()]
         everything = (item for children in self._children.values() for item in children.items())
-        return [child for ref, child in everything if (ref.api_version, ref.kind) == (api_version, kind)]
+        kinds = (api_version, kind)
+        return [child.unpacked() for ref, child in everything if (ref.api_version, ref.kind) == kinds]
 
     def put(self, obj: Object) -> set[Key]:
         """Take in a state of an object, and return the fine-tunes it is news for, now and before.
@@ -62,13 +76,13 @@ class Store:
         What the watches deliver of the operator's own writes is known from the answers to them, and no news.
         """
         key = key_of(obj)
-        if version_of(obj) <= self._deleted.get(str(obj["metadata"].get("uid")), -1):
+        if version_of(obj) <= self._deleted.get(uid_of(obj), -1):
             return set()
         if is_fine_tune(obj["apiVersion"], obj["kind"]):
             assert key is not None
             if not is_newer(obj, self._fine_tunes.get(key)):
                 return set()
-            self._fine_tunes[key] = slim(obj)
+            self._fine_tunes[key] = packed(obj)
             return {key}
         return self._put_child(obj, key)
 
@@ -83,7 +97,7 @@ class Store:
                 self._failed_pods.pop(key, None)
             return {key}
         if key is not None and obj["kind"] == "Pod" and (obj.get("status") or {}).get("phase") == "Failed":
-            self._failed_pods.setdefault(key, {})[obj["metadata"]["name"]] = slim(obj)
+            self._failed_pods.setdefault(key, {})[obj["metadata"]["name"]] = packed(obj)
         known = self._keys.get((obj["metadata"]["namespace"], ref_of(obj)))
         if known is not None and same_uid(self._children[known][ref_of(obj)], obj):
             self._forget_child(known, ref_of(obj))
@@ -98,7 +112,7 @@ class Store:
         if known is not None and known != key:
             self._forget_child(known, ref)
         if key is not None:
-            self._children.setdefault(key, {})[ref] = slim(obj)
+            self._children.setdefault(key, {})[ref] = packed(obj)
             self._keys[place] = key
         return {each for each in (key, known) if each is not None}
 
@@ -108,11 +122,11 @@ class Store:
         if not self._children[key]:
             del self._children[key]
 
-    def _all(self, key: Key) -> Mapping[ChildRef, Object]:
+    def _all(self, key: Key) -> Mapping[ChildRef, Packed]:
         return self._children.get(key, {})
 
     def _bury(self, obj: Object) -> None:
-        self._deleted[str(obj["metadata"].get("uid"))] = version_of(obj)
+        self._deleted[uid_of(obj)] = version_of(obj)
         while len(self._deleted) > MAX_TOMBSTONES:
             self._deleted.popitem(last=False)
 
@@ -136,27 +150,16 @@ def is_fine_tune(api_version: str, kind: str) -> bool:
     return kind == KIND and api_version.startswith(f"{GROUP}/")
 
 
-def slim(obj: Mapping[str, Any]) -> Object:
-    """Return the object without the records of field managers, which are half of it and nobody here reads.
-
-    Thousands of objects have the same keys and mostly the same values: each of these is kept once.
-    """
+def packed(obj: Object) -> Packed:
+    """Pack the object without the records of field managers, which are half of it and nobody here reads."""
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return {name: shared(value) for name, value in {**obj, "metadata": metadata}.items()}
+    content = marshal.dumps({**obj, "metadata": metadata})
+    return Packed(uid=uid_of(obj), version=version_of(obj), content=content)
 
 
-def shared(value: Any) -> Any:
-    """Return the JSON value with one copy of every short string."""
-    if isinstance(value, dict):
-        return {sys.intern(name): shared(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [shared(inner) for inner in value]
-    return sys.intern(value) if isinstance(value, str) and len(value) <= MAX_SHARED else value
-
-
-def is_newer(obj: Object, known: Object | None) -> bool:
+def is_newer(obj: Object, known: Packed | None) -> bool:
     """Say whether `obj` is a later state than `known`, or another object."""
-    return known is None or not same_uid(known, obj) or version_of(obj) > version_of(known)
+    return known is None or not same_uid(known, obj) or version_of(obj) > known.version
 
 
 def version_of(obj: Object) -> int:
@@ -164,6 +167,11 @@ def version_of(obj: Object) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def same_uid(known: Object | None, obj: Object) -> bool:
+def uid_of(obj: Object) -> str:
+    """Return the uid, empty where there is none."""
+    return str(obj["metadata"].get("uid") or "")
+
+
+def same_uid(known: Packed | None, obj: Object) -> bool:
     """Say whether both are states of the same object."""
-    return known is not None and known["metadata"].get("uid") == obj["metadata"].get("uid")
+    return known is not None and known.uid == uid_of(obj)

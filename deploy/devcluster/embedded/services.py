@@ -13,6 +13,7 @@ from pathlib import Path
 from devcluster import components, packages
 from devcluster.apiclient import ApiClient
 from devcluster.controlplane import (
+    ENVIRONMENT,
     apiserver_command,
     controller_manager_command,
     etcd_command,
@@ -58,6 +59,7 @@ class Services:
                 name="etcd",
                 command=lambda: etcd_command(_program(packages.ETCD), plane),
                 is_ready=lambda: accepts("127.0.0.1", plane.etcd_port),
+                env=ENVIRONMENT,
             ),
             Service(
                 name="kube-apiserver",
@@ -68,6 +70,7 @@ class Services:
                     identities.admin(),
                 ),
                 is_ready=lambda: self.client().exists("/readyz"),
+                env=ENVIRONMENT,
             ),
             Service(
                 name="kube-controller-manager",
@@ -76,6 +79,7 @@ class Services:
                     plane,
                     self.settings.component_kubeconfig("kube-controller-manager"),
                 ),
+                env=ENVIRONMENT,
             ),
             Service(
                 name="kube-scheduler",
@@ -83,6 +87,7 @@ class Services:
                     self.builder.path(components.KUBE_SCHEDULER),
                     self.settings.component_kubeconfig("kube-scheduler"),
                 ),
+                env=ENVIRONMENT,
             ),
         ]
 

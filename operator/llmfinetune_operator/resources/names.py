@@ -1,6 +1,5 @@
 """Names of everything that belongs to a fine-tune, and the identity of one attempt at training it."""
 
-from llmfinetune_operator.constants import PROGRESS_CA_CONFIG_MAP_SUFFIX
 from llmfinetune_operator.observed import ChildRef, Object
 
 TRAINING_API_VERSION = "kubeflow.org/v1"
@@ -13,13 +12,8 @@ def claim(name: str) -> str:
 
 
 def run_config_map(name: str) -> str:
-    """ConfigMap with the run configuration."""
+    """ConfigMap with the run configuration and the certificate authority of the progress endpoint."""
     return f"{name}-run"
-
-
-def progress_ca_config_map(name: str) -> str:
-    """ConfigMap with the certificate authority of the progress endpoint."""
-    return f"{name}{PROGRESS_CA_CONFIG_MAP_SUFFIX}"
 
 
 def service_account(name: str) -> str:
@@ -75,7 +69,6 @@ def child_refs(fine_tune: Object) -> tuple[ChildRef, ...]:
     return (
         ChildRef("v1", "PersistentVolumeClaim", existing or claim(name)),
         ChildRef("v1", "ConfigMap", run_config_map(name)),
-        ChildRef("v1", "ConfigMap", progress_ca_config_map(name)),
         ChildRef("v1", "ServiceAccount", service_account(name)),
         ChildRef("batch/v1", "Job", prepare_job(name)),
         ChildRef(TRAINING_API_VERSION, TRAINING_KIND, training_job(name)),

@@ -103,7 +103,12 @@ def _run_config(name: str) -> Volume:
     return Volume(
         name="run-config",
         path=str(layout.RUN_CONFIG.parent),
-        source={"configMap": {"name": names.run_config_map(name)}},
+        source={
+            "configMap": {
+                "name": names.run_config_map(name),
+                "items": [{"key": layout.RUN_CONFIG.name, "path": layout.RUN_CONFIG.name}],
+            }
+        },
         read_only=True,
     )
 
@@ -111,7 +116,7 @@ def _run_config(name: str) -> Volume:
 def _progress(name: str) -> Volume:
     token = {"audience": PROGRESS_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token"}
     authority = {
-        "name": names.progress_ca_config_map(name),
+        "name": names.run_config_map(name),
         "items": [{"key": CA_KEY, "path": CA_KEY}],
     }
     return Volume(

@@ -11,7 +11,6 @@ from tests.api.operator.world import World
 pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 AT_FIRST = {
     "configmaps/medical-run",
-    "configmaps/medical-progress-ca",
     "persistentvolumeclaims/medical",
     "serviceaccounts/medical-trainer",
     "jobs/medical-prepare",
@@ -95,8 +94,7 @@ def empty(world: World, plural: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("child", "edit"),
     [
-        pytest.param("configmaps/medical-run", empty, id="configuration emptied"),
-        pytest.param("configmaps/medical-progress-ca", empty, id="certificates removed"),
+        pytest.param("configmaps/medical-run", empty, id="configuration and certificates removed"),
         pytest.param("configmaps/medical-run", disown, id="owner removed"),
         pytest.param("serviceaccounts/medical-trainer", unlabel, id="label removed"),
         pytest.param("serviceaccounts/medical-trainer", relabel, id="label pointing elsewhere"),

@@ -25,7 +25,7 @@ def test_two_operators_that_race_come_to_rest(
     writes = [each.num_writes() for each in operators]
     assert world.settled(quiet=6.0) == before
     assert [each.num_writes() for each in operators] == writes
-    trusted = world.get("configmaps", "medical-0-progress-ca")
+    trusted = world.get("configmaps", "medical-0-run")
     assert trusted is not None
     assert trusted["data"]["ca.crt"].count("BEGIN CERTIFICATE") == 2
 

@@ -28,7 +28,7 @@ def token_of(world: World, pod: Json, *, audience: str = AUDIENCE, account: str 
 
 def post(operator: OperatorProcess, world: World, token: str, report: Any, *, name: str = "medical") -> int:
     """Send a report as a trainer does: trusting only the certificates in its ConfigMap."""
-    trusted = world.get("configmaps", "medical-progress-ca")
+    trusted = world.get("configmaps", "medical-run")
     assert trusted is not None
     context = ssl.create_default_context(cadata=trusted["data"]["ca.crt"])
     connection = http.client.HTTPSConnection("localhost", operator.progress_port, context=context, timeout=10)

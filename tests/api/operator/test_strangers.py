@@ -13,7 +13,6 @@ CLAIM: Json = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"request
 STRANGERS = [
     pytest.param("persistentvolumeclaims", "PersistentVolumeClaim", "medical", CLAIM, id="a claim"),
     pytest.param("configmaps", "ConfigMap", "medical-run", {"data": {"a": "1"}}, id="a configuration"),
-    pytest.param("configmaps", "ConfigMap", "medical-progress-ca", {"data": {}}, id="certificates"),
     pytest.param("serviceaccounts", "ServiceAccount", "medical-trainer", {}, id="a service account"),
     pytest.param("jobs", "Job", "medical-prepare", {"spec": {"suspend": True, "template": POD}}, id="a job"),
 ]

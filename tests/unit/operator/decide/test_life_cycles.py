@@ -12,7 +12,6 @@ def test_apply_makes_everything_that_preparation_needs_and_no_training_job() -> 
     world.settle()
     kinds = sorted((ref.kind, ref.name) for ref in world.children)
     assert kinds == [
-        ("ConfigMap", "medical-progress-ca"),
         ("ConfigMap", "medical-run"),
         ("Job", "medical-prepare"),
         ("PersistentVolumeClaim", "medical"),

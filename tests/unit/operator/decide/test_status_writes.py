@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from tests.unit.operator.decide.world import JOB, World
+from llmfinetune_operator.status.rate import CONDITIONS_SECONDS
+from tests.unit.operator.decide.world import JOB, PREPARE, World
 
 
 def test_nothing_is_written_while_nothing_changes_however_much_time_passes() -> None:
@@ -30,6 +31,26 @@ def test_figures_wait_for_the_interval_and_are_not_lost() -> None:
     assert world.status["progress"]["step"] == 2
     due = world.now - timedelta(seconds=4) + timedelta(seconds=world.settings.stall_seconds)
     assert world.decide().wake_at == due, "nothing is due but to see whether the next step comes"
+
+
+def test_conditions_wait_a_moment_for_the_phase_that_follows() -> None:
+    world = World()
+    world.settle()
+    world.bind()
+    assert world.reconcile() == 0
+    world.pod("medical-prepare-x", PREPARE)
+    assert world.reconcile() == 1
+    assert (world.phase, world.condition("StorageReady")[0]) == ("Preparing", "True")
+
+
+def test_conditions_do_not_wait_long_for_a_phase() -> None:
+    world = World()
+    world.settle()
+    world.bind()
+    assert world.decide().wake_at == world.now + timedelta(seconds=CONDITIONS_SECONDS)
+    world.wait(CONDITIONS_SECONDS)
+    assert world.reconcile() == 1
+    assert world.condition("StorageReady")[0] == "True"
 
 
 def test_a_change_of_phase_takes_new_figures_along_at_once() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from llmfinetune_operator.observed import ChildRef
+from llmfinetune_operator.status.rate import CONDITIONS_SECONDS
 from llmfinetune_operator.times import format_time
 from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World
 
@@ -196,9 +197,12 @@ def test_a_pod_that_waits_for_a_node_is_looked_at_again_and_not_told_of_before()
     preparing(world, **unschedulable(world, "0/1 nodes are available"))
     world.settle()
     assert "failure" not in world.status
+    world.wait(CONDITIONS_SECONDS)
+    world.settle()
     wake_at = world.decide().wake_at
     assert wake_at is not None
-    assert (wake_at - world.now).total_seconds() == world.settings.unschedulable_grace_seconds
+    waits = (wake_at - world.now).total_seconds() + CONDITIONS_SECONDS
+    assert waits == world.settings.unschedulable_grace_seconds
 
 
 def test_a_missing_training_operator_is_waited_for() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmfinetune_operator.lanes import PATIENCE_SECONDS
 from llmfinetune_operator.queue import Backoff, ShutDownError, WorkQueue
 from tests.unit.operator.queue.clock import FakeClock
 
@@ -38,6 +39,39 @@ async def test_keys_come_in_the_order_they_were_named(queue: WorkQueue[str]) -> 
     for key in ("b", "a", "c", "a"):
         queue.add(key)
     assert [await take(queue) for _ in range(3)] == ["b", "a", "c"]
+
+
+async def test_urgent_keys_go_first_each_lane_in_its_order(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    queue.add("b")
+    queue.add("c", urgent=True)
+    queue.add("b", urgent=True)
+    queue.add("d")
+    assert [await take(queue) for _ in range(4)] == ["c", "b", "a", "d"]
+
+
+async def test_what_is_urgent_does_not_keep_others_waiting_for_ever(
+    queue: WorkQueue[str], clock: FakeClock
+) -> None:
+    queue.add("patient")
+    clock.advance(PATIENCE_SECONDS)
+    queue.add("urgent", urgent=True)
+    assert [await take(queue) for _ in range(2)] == ["patient", "urgent"]
+
+
+async def test_an_urgent_key_stays_urgent_through_a_delay_and_while_held(
+    queue: WorkQueue[str], clock: FakeClock
+) -> None:
+    queue.add_after("held", 0.0)
+    await take(queue)
+    queue.add("held", urgent=True)
+    queue.add("held")
+    queue.add("patient")
+    queue.add_after("later", 1.0)
+    queue.add_after("later", 2.0, urgent=True)
+    clock.advance(3.0)
+    queue.done("held")
+    assert [await take(queue) for _ in range(3)] == ["later", "held", "patient"]
 
 
 async def test_a_key_named_while_held_comes_again_only_after_it_was_given_back(queue: WorkQueue[str]) -> None:
@@ -165,7 +199,9 @@ async def test_idle_waits_for_the_keys_that_are_held(queue: WorkQueue[str]) -> N
 
 
 Steps = st.lists(
-    st.tuples(st.sampled_from(["add", "later", "take", "done", "fail", "tick"]), st.sampled_from("abc"))
+    st.tuples(
+        st.sampled_from(["add", "hurry", "later", "take", "done", "fail", "tick"]), st.sampled_from("abc")
+    )
 )
 
 
@@ -180,11 +216,11 @@ async def _play(steps: list[tuple[str, str]]) -> None:
     held: set[str] = set()
     owed: set[str] = set()
     for step, key in steps:
-        if step == "add":
-            queue.add(key)
+        if step in ("add", "hurry"):
+            queue.add(key, urgent=step == "hurry")
             owed.add(key)
         elif step == "later":
-            queue.add_after(key, 5.0)
+            queue.add_after(key, 5.0, urgent=key == "a")
             owed.add(key)
         elif step == "take" and len(queue):
             taken = await queue.get()

@@ -405,7 +405,7 @@ async def test_the_next_look_is_when_the_decision_says() -> None:
 async def test_the_trusted_certificates_are_those_of_every_operator() -> None:
     world = World(wants())
     other = new_authority(now=START).pem
-    world.store.put(child(name="medical-progress-ca", data={"ca.crt": other}))
+    world.store.put(child(name="medical-run", data={"ca.crt": other}))
     await world.reconcile(KEY)
     assert other in world.seen[0].progress_ca
     assert world.seen[0].progress_ca.count("BEGIN CERTIFICATE") == 2

@@ -33,14 +33,26 @@ def test_an_event_names_the_fine_tunes_it_is_news_for(
 ) -> None:
     store, told = Store(), list[Key]()
     store.put(fine_tune())
-    take_in(happened, obj, store=store, notify=told.append)
+    take_in(happened, obj, store=store, notify=lambda key, delay, urgent: told.append(key))
     assert told == named
+
+
+def ignore(key: Key, delay: float, *, urgent: bool) -> None:
+    """Takes news that the test is not about."""
+
+
+def test_a_change_of_the_spec_goes_before_news_of_a_child() -> None:
+    told: list[tuple[bool, float]] = []
+    for obj in (child(), fine_tune()):
+        take_in("ADDED", obj, store=Store(), notify=lambda key, delay, urgent: told.append((urgent, delay)))
+    assert [urgent for urgent, _ in told] == [False, True]
+    assert told[0][1] > told[1][1]
 
 
 def test_what_is_deleted_is_forgotten() -> None:
     store = Store()
-    take_in("ADDED", fine_tune(), store=store, notify=lambda key: None)
-    take_in("DELETED", fine_tune(version=2), store=store, notify=lambda key: None)
+    take_in("ADDED", fine_tune(), store=store, notify=ignore)
+    take_in("DELETED", fine_tune(version=2), store=store, notify=ignore)
     assert store.fine_tune(KEY) is None
 
 
