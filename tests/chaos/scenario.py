@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos import faults_of_control as control
+from tests.chaos import faults_of_resources as resources
 from tests.chaos import faults_of_volumes as volumes
 from tests.chaos import faults_of_workers as workers
 from tests.chaos import namespace_deleted
@@ -76,6 +77,12 @@ SCENARIOS = (
         ),
         spec={"model": {"tokenSecretRef": {"name": control.SECRET}}},
         place=control.with_secret,
+    ),
+    Scenario(
+        name="short",
+        faults=(resources.OUT_OF_MEMORY, resources.STALLED, resources.NO_ROOM),
+        spec={"workers": {"schedulingTimeout": resources.WAIT_FOR_NODES}},
+        place=resources.impatient_operator,
     ),
     Scenario(
         name="small-volume",
