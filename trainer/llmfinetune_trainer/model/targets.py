@@ -15,12 +15,14 @@ ALL_LINEAR: Final = "all-linear"
 def model_skeleton(directory: Path) -> Any:
     """The model of a directory's config.json without weights (on torch's meta device)."""
     import torch  # takes seconds
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(directory, local_files_only=True)
+        # Its module is imported here: one that is imported under another device fails, or keeps that device.
+        architecture = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config)
+            return architecture(config)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
         raise model_access_error(
             "ModelUnsupported",

@@ -1,10 +1,25 @@
 """Names of target modules resolve to layers of the model, or are all listed with near matches."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from transformers import AutoConfig
 
 from llmfinetune_trainer.errors import RunError
 from llmfinetune_trainer.model.targets import resolve_targets
 
+SMALL = {
+    "vocab_size": 64,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+}
+FIRST_THING = "import sys; from llmfinetune_trainer.model.targets import model_skeleton; \
+model_skeleton(__import__('pathlib').Path(sys.argv[1]))"
 LINEAR = [
     f"model.layers.{layer}.{name}"
     for layer in range(2)
@@ -48,3 +63,15 @@ def test_every_unmatched_name_is_listed_with_what_is_near() -> None:
         lines[6]
         == "linear layers of this model are down_proj, q_proj, up_proj, v_proj; all-linear takes all of them"
     )
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "gpt2"])
+def test_a_skeleton_is_made_by_a_process_that_has_imported_no_model_before(
+    tmp_path: Path, architecture: str
+) -> None:
+    shape = {} if architecture == "gpt2" else SMALL
+    AutoConfig.for_model(architecture, **shape).save_pretrained(tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", FIRST_THING, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
