@@ -20,8 +20,8 @@ class Lanes(Generic[K]):
         """Keys that wait."""
         return len(self._urgent) + len(self._patient)
 
-    def __iter__(self) -> Iterator[float]:
-        """Go through the moments from which on the keys have waited."""
+    def moments(self) -> Iterator[float]:
+        """Go through the times from which on the keys have waited."""
         yield from self._urgent.values()
         yield from self._patient.values()
 

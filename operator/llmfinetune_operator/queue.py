@@ -162,7 +162,7 @@ class WorkQueue(Generic[K]):
 
     def age(self) -> float:
         """Return for how many seconds a key has waited for a worker, or been held by one, at most."""
-        started = min((*self._waiting, *self._working.values()), default=math.inf)
+        started = min((*self._waiting.moments(), *self._working.values()), default=math.inf)
         return max(0.0, self._clock.time() - started) if started < math.inf else 0.0
 
     def shut_down(self) -> None:
