@@ -1,9 +1,10 @@
 """Faults of what training lives on: memory, room on nodes, and a process that does not get on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from demo.kubectl import Object
+from devcluster.errors import DevClusterError
 from tests.chaos.fault import Fault, at_world_size
 from tests.chaos.faults_of_workers import rescale_counted, uncordon
 from tests.chaos.observer import program
@@ -29,7 +30,8 @@ def impatient_operator(session: Session) -> Iterator[None]:
 def run_out_of_memory(victim: Victim) -> None:
     """Fills the memory that worker-0 may use until its training process is killed."""
     command = ("exec", victim.worker(0), "-c", "pytorch", "--", "python3", "-c", program("use_memory"))
-    victim.namespace.run(*command)
+    with suppress(DevClusterError):  # it ends with the container in which it runs
+        victim.namespace.run(*command)
 
 
 def remedied(before: Object, now: Object) -> bool:
