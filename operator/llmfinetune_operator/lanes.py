@@ -20,6 +20,11 @@ class Lanes(Generic[K]):
         """Keys that wait."""
         return len(self._urgent) + len(self._patient)
 
+    @property
+    def num_urgent(self) -> int:
+        """Keys that wait in the urgent lane."""
+        return len(self._urgent)
+
     def moments(self) -> Iterator[float]:
         """Go through the times from which on the keys have waited."""
         yield from self._urgent.values()

@@ -122,6 +122,7 @@ class Operator:
             clock=utc_now,
             instance=self._instance,
             count_failure=self._metrics.count_failure,
+            is_busy=lambda: queue.num_urgent > 0,
         )
         return Workers(
             queue=queue,

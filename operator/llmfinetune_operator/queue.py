@@ -79,6 +79,11 @@ class WorkQueue(Generic[K]):
         return len(self._waiting)
 
     @property
+    def num_urgent(self) -> int:
+        """Those of them that are urgent."""
+        return self._waiting.num_urgent
+
+    @property
     def num_working(self) -> int:
         """Keys that workers hold."""
         return len(self._working)

@@ -77,6 +77,7 @@ class Reconciler:
         clock: Callable[[], datetime],
         instance: str,
         count_failure: CountFailure,
+        is_busy: Callable[[], bool],
     ) -> None:
         self._decide = decide
         self._store = store
@@ -87,6 +88,7 @@ class Reconciler:
         self._clock = clock
         self._instance = instance
         self._count_failure = count_failure
+        self._is_busy = is_busy
         self._memories: dict[Key, Memory] = {}
         self._gatherer = Gatherer(
             store=store,
@@ -130,8 +132,17 @@ class Reconciler:
         after = self._gatherer.after_writing(key, observed, memory)
         if after is not observed:
             decision = self._decide(after, self._settings, now)
-        await self._write_status(key, observed.fine_tune, decision, memory)
+        if not self._can_tell_later(observed.fine_tune, decision, memory):
+            await self._write_status(key, observed.fine_tune, decision, memory)
         return decision
+
+    def _can_tell_later(self, fine_tune: Object, decision: Decision, memory: Memory) -> bool:
+        """Whether other fine-tunes wait to be begun, and the first word about this one can follow theirs.
+
+        Only where children were made, so that the next look, which makes none, tells; and only the first
+        word: what is counted in a status that exists is not to be lost.
+        """
+        return self._is_busy() and memory.has_written and not fine_tune.get("status") and not decision.delete
 
     async def _apply(
         self, desired: tuple[Object, ...], observed: Observed, memory: Memory

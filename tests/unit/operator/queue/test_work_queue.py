@@ -47,6 +47,7 @@ async def test_urgent_keys_go_first_each_lane_in_its_order(queue: WorkQueue[str]
     queue.add("c", urgent=True)
     queue.add("b", urgent=True)
     queue.add("d")
+    assert (queue.num_urgent, len(queue)) == (2, 4)
     assert [await take(queue) for _ in range(4)] == ["c", "b", "a", "d"]
 
 

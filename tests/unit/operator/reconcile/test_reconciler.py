@@ -34,6 +34,7 @@ class World:
         self.cluster = FakeCluster()
         self.reports = Reports(clock=lambda: self.now)
         self.available = True
+        self.busy = False
         self.seen: list[Observed] = []
         self.failures: list[tuple[str, bool]] = []
         self._decide = decide
@@ -48,6 +49,7 @@ class World:
             clock=lambda: self.now,
             instance="operator-0",
             count_failure=self.count_failure,
+            is_busy=lambda: self.busy,
         )
         self.store.put(fine_tune())
 
@@ -71,6 +73,23 @@ def pytorchjob() -> dict[str, Any]:
 
 def wants(*apply: dict[str, Any], **status: Any) -> Callable[[Observed], Decision]:
     return lambda observed: Decision(apply=apply, status=status)
+
+
+async def test_while_others_wait_to_be_begun_the_first_status_follows_their_children() -> None:
+    world = World(wants(config_map(a="1"), phase="Pending"))
+    world.busy = True
+    assert await world.reconcile(KEY) == FOLLOW_UP_SECONDS
+    assert world.cluster.writes == ["apply ConfigMap"]
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
+
+
+async def test_a_status_that_is_there_is_kept_up_however_many_wait() -> None:
+    world = World(wants(config_map(a="1"), phase="Training"))
+    world.store.put(fine_tune(version=2, status={"phase": "Preparing"}))
+    world.busy = True
+    await world.reconcile(KEY)
+    assert world.cluster.writes == ["apply ConfigMap", "status"]
 
 
 async def test_what_is_missing_is_made_and_a_second_reconcile_writes_nothing() -> None:
