@@ -33,10 +33,14 @@ def desired_claim(view: View) -> list[dict[str, Any]]:
 
 
 def desired_configuration(view: View) -> list[dict[str, Any]]:
-    """What pods need to be there before they start."""
+    """What pods need to be there before they start.
+
+    The account comes first: a pod that is made before the API server's admission has heard of it is refused,
+    and its Job waits a second or more before the next try.
+    """
     return [
-        run_config_map(view.owner, view.run_config, progress_ca=view.observed.progress_ca),
         service_account(view.owner),
+        run_config_map(view.owner, view.run_config, progress_ca=view.observed.progress_ca),
     ]
 
 

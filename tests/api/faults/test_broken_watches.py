@@ -18,6 +18,7 @@ def test_what_a_broken_watch_did_not_tell_is_put_right(
 ) -> None:
     operator = start_operator(env=SOON)
     first_children(world)
+    world.pod_of_prepare()
     world.settled(quiet=1.0)
     before = meaning(world.get("configmaps", "medical-run"))
     assert proxy.break_watches(how) >= 7
@@ -29,6 +30,7 @@ def test_what_a_broken_watch_did_not_tell_is_put_right(
         world.until(lambda: meaning(world.get("configmaps", "medical-run")) == before)
         world.until(lambda: world.get("jobs", "legal-prepare"))
     assert operator.get("/healthz")[0] == 200
+    world.pod_of_prepare("legal")
     assert len(world.list("pods")) == 2
 
 
