@@ -103,7 +103,7 @@ class Gatherer:
         return replace(observed, children={**observed.children, ref: found})
 
     async def _unwatched(self, key: Key, fine_tune: Object, memory: Memory) -> dict[ChildRef, Object]:
-        memory.unwatched -= self._store.children(key).keys()
+        memory.unwatched -= self._store.refs(key)
         claims = {ref for ref in names.child_refs(fine_tune) if ref.kind == "PersistentVolumeClaim"}
         foreign = {ref for ref in claims if ref.name != names.claim(key.name)}
         found = {ref: await self._reader.read(ref, key.namespace) for ref in foreign | memory.unwatched}

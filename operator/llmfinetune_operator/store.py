@@ -10,7 +10,7 @@ Objects are kept packed, for as dictionaries they take ten times the memory: wha
 import marshal
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Final, NamedTuple, cast
 
 from llmfinetune_operator.constants import GROUP, KIND, LABEL_NAME
@@ -53,6 +53,10 @@ class Store:
     def children(self, key: Key) -> Mapping[ChildRef, Object]:
         """Return every object but pods that carries the fine-tune's label."""
         return {ref: child.unpacked() for ref, child in self._all(key).items() if ref.kind != "Pod"}
+
+    def refs(self, key: Key) -> Set[ChildRef]:
+        """Return what `children` and `pods` would, by reference only: nothing is unpacked."""
+        return self._all(key).keys()
 
     def pods(self, key: Key) -> tuple[Object, ...]:
         """Return the fine-tune's pods, in order of name."""
