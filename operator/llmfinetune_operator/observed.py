@@ -36,6 +36,8 @@ class ReceivedReport:
 
     report: Report
     received_at: datetime
+    advanced_at: datetime
+    """When it first told of this step, phase and share of the phase."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def export(
     runtime: RuntimeFacts,
     outcome: Mapping[str, Any],
     config_digest: str,
+    on_progress: Callable[[float], None] = lambda _share: None,
 ) -> Result:
     """Writes the adapter's directory, the merged model if the configuration wants one, and then the result
     manifest, each whole or not at all.
@@ -41,6 +42,7 @@ def export(
     Args:
         adapter: weights by the names that peft saves.
         outcome: fields of `Result` that training knows: attempt, steps, loss, eval_loss, eval_loss_before.
+        on_progress: told which share of a merge is done.
     """
     lineage = _lineage(config, prepared, runtime=runtime, config_digest=config_digest)
     with atomic_directory(layout.adapter) as directory:
@@ -54,7 +56,14 @@ def export(
         (directory / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
         (directory / "README.md").write_text(_model_card(config, prepared, outcome), encoding="utf-8")
     if config.output.merge:
-        merge(prepared.model_path, layout.merged, adapter=adapter, peft_config=peft_config, lineage=lineage)
+        merge(
+            prepared.model_path,
+            layout.merged,
+            adapter=adapter,
+            peft_config=peft_config,
+            lineage=lineage,
+            on_progress=on_progress,
+        )
     result = Result(
         adapter=ADAPTER,
         sha256=files_digest(layout.adapter),

@@ -6,7 +6,7 @@ at a time: names, types and files stay the base's, and the same adapter gives th
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +43,7 @@ def merge(
     adapter: Mapping[str, Tensor],
     peft_config: PeftLoraConfig,
     lineage: Mapping[str, Any],
+    on_progress: Callable[[float], None] = lambda _share: None,
 ) -> None:
     """Writes the merged model to `target`, whole or not at all.
 
@@ -52,22 +53,26 @@ def merge(
         adapter: weights by the names that peft saves.
         peft_config: rank, alpha and orientation of the adapter.
         lineage: what the model was made from, written beside it.
+        on_progress: told which share of the files and layers is done, in (0, 1].
 
     Raises:
         RunError: see `check_merge`.
     """
-    changes = _changes(model_path, adapter)
+    changes, files = _changes(model_path, adapter), _files(model_path)
+    num_parts = len(files) + len(changes)
     target.parent.mkdir(parents=True, exist_ok=True)
     _check_room(model_path, target)
     with atomic_directory(target) as directory:
-        for entry in _files(model_path):
+        for num_copied, entry in enumerate(files, start=1):
             shutil.copyfile(entry, directory / entry.name)
-        for change in changes:
+            on_progress(num_copied / num_parts)
+        for num_changed, change in enumerate(changes, start=1):
             change.apply(
                 directory,
                 scale=peft_config.lora_alpha / peft_config.r,
                 transposed=peft_config.fan_in_fan_out,
             )
+            on_progress((len(files) + num_changed) / num_parts)
         (directory / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
 
 

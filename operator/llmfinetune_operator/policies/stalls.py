@@ -1,7 +1,7 @@
 """Workers that run and do not get on: told first, then started again.
 
-Judged by the step in the trainers' reports alone, and only while they say that they train: preparing,
-evaluating and exporting take as long as they take.
+Judged by the trainers' reports alone: by the step while they train, by the share that is done while they
+evaluate or export. Preparing takes as long as it takes.
 """
 
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ class Stall(NamedTuple):
 
 
 def stall(view: View, *, asked: int) -> Stall:
-    """Judges the time since the last step. `asked` is how many workers the job has."""
+    """Judges the time since something was done. `asked` is how many workers the job has."""
     since = _since(view, asked=asked)
     if since is None:
         return Stall()
@@ -42,7 +42,7 @@ def stall(view: View, *, asked: int) -> Stall:
 
 
 def _since(view: View, *, asked: int) -> datetime | None:
-    """Since when no step has been seen, None where none is due.
+    """Since when nothing has been done, None where nothing is due.
 
     Reports that could not have reached this process tell nothing, and workers that have just started, or
     wait for others, have nothing to tell.
@@ -51,36 +51,34 @@ def _since(view: View, *, asked: int) -> datetime | None:
     watching_since = view.observed.watching_since
     if report is None or received is None or watching_since is None:
         return None
-    if report.phase != "Training" or not report.total_steps:
+    if report.phase == "Preparing" or not report.total_steps:
         return None
     if report.attempt != names.attempt_id(view.owner.uid, view.attempt) or report.result or report.failure:
         return None
     working = [pod for pod in view.worker_pods if pods.is_running(pod)]
     if len(working) < asked:
         return None
-    known = view.previous.progress
-    same = known is not None and known.step == report.step
-    reached_at = parse_time(known.time) if known is not None and same else received.received_at
     started = [time for pod in working if (time := pods.running_since(pod))]
-    return max([reached_at or received.received_at, watching_since, *started])
+    return max([received.advanced_at, watching_since, *started])
 
 
 def _patience(view: View) -> timedelta:
     """How long a step may take: many times what one took, and never little."""
     report = view.report
     assert report is not None, "without a report nothing is judged"
-    left = max(1, report.total_steps - report.step)
-    step_seconds = (report.eta_seconds or 0) / left
-    return timedelta(seconds=max(view.settings.stall_seconds, view.settings.stall_steps * step_seconds))
+    steps_seconds = view.settings.stall_steps * (report.step_seconds or 0.0)
+    return timedelta(seconds=max(view.settings.stall_seconds, steps_seconds))
 
 
 def _trouble(view: View, patience: timedelta) -> Trouble:
-    step = view.report.step if view.report else 0
+    assert view.report is not None, "without a report nothing is judged"
+    doing = "" if view.report.phase == "Training" else f" while {view.report.phase.lower()}"
     return Trouble(
         failure=failure(
             "Network",
             NO_PROGRESS,
-            f"no progress since step {step} for {patience.total_seconds():.0f} s, though all workers run",
+            f"no progress{doing} since step {view.report.step} for {patience.total_seconds():.0f} s, "
+            "though all workers run",
             hint="workers start again from the last checkpoint if it lasts; where it comes back, look for "
             "a worker that cannot reach the others",
             retryable=True,

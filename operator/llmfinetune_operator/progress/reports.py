@@ -21,9 +21,8 @@ class Reports:
     def receive(self, key: Key, report: Report) -> bool:
         """Take a report in, and say whether it said anything new."""
         known = self._latest.get(key)
-        merged = merge(known.report, report) if known is not None else report
-        self._latest[key] = ReceivedReport(report=merged, received_at=self._clock())
-        return known is None or known.report != merged
+        latest = self._latest[key] = received(known, report, now=self._clock())
+        return known is None or known.report != latest.report
 
     def forget(self, key: Key) -> None:
         """Drop what was reported about a fine-tune that is gone."""
@@ -32,6 +31,21 @@ class Reports:
     def __iter__(self) -> Iterator[Key]:
         """Go through the fine-tunes that have reported."""
         return iter(list(self._latest))
+
+
+def received(known: ReceivedReport | None, report: Report, *, now: datetime) -> ReceivedReport:
+    """Return what is known once a report has come."""
+    if known is None:
+        return ReceivedReport(report=report, received_at=now, advanced_at=now)
+    merged = merge(known.report, report)
+    is_further = _position(merged) != _position(known.report)
+    return ReceivedReport(
+        report=merged, received_at=now, advanced_at=now if is_further else known.advanced_at
+    )
+
+
+def _position(report: Report) -> tuple[object, ...]:
+    return report.attempt, report.restarts, report.phase, report.phase_percent, report.step
 
 
 def merge(known: Report, later: Report) -> Report:

@@ -177,10 +177,14 @@ class Report(Message):
     phase: Phase
     restarts: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """How often training was started again inside the reporting pod: a process ended, or a peer was lost."""
+    phase_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """How much of a phase without steps is done: evaluating, exporting."""
     step: Step = 0
     total_steps: Step = 0
     epoch: float = Field(default=0.0, ge=0.0)
     eta_seconds: int | None = Field(default=None, ge=0, le=10**9)
+    step_seconds: float | None = Field(default=None, ge=0.0, le=1e9)
+    """Mean time of the last steps."""
     loss: float | None = None
     eval_step: Step | None = None
     """Step whose weights `eval_loss` is about."""

@@ -126,6 +126,7 @@ def evaluate_once(training: Training) -> None:
         training.ranks,
         budget=training.token_budget,
         check_stop=training.check_stop,
+        on_progress=training.tracker.phase_progress,
     )
     training.state.evaluated(loss)
     training.tracker.evaluated(training.state)

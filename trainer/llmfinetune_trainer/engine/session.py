@@ -225,6 +225,7 @@ def _export(run: Run, training: Training, prepared: Prepared, model: OpenModel, 
         runtime=model.facts,
         outcome=outcome,
         config_digest=digest,
+        on_progress=training.tracker.phase_progress,
     )
 
 

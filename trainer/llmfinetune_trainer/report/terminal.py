@@ -19,7 +19,7 @@ class TerminalBar:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<14}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
@@ -33,7 +33,7 @@ class TerminalBar:
         """Redraws."""
         self._progress.update(
             self._task,
-            description=report.phase,
+            description=phase_line(report),
             total=report.total_steps or None,
             completed=report.step,
             facts=facts_line(report),
@@ -62,7 +62,7 @@ class LogLines:
         if not urgent and now - self._said_at < LOG_INTERVAL and report.step != report.total_steps:
             return
         of_total = f"/{report.total_steps}" if report.total_steps else ""
-        line = f"{report.phase}: step {report.step}{of_total} {facts_line(report)}".rstrip()
+        line = f"{phase_line(report)}: step {report.step}{of_total} {facts_line(report)}".rstrip()
         if line != self._last:
             print(line, file=self._stream, flush=True)
             self._said_at, self._last = now, line
@@ -72,6 +72,11 @@ class LogLines:
 
     def close(self) -> None:
         """Nothing is held back."""
+
+
+def phase_line(report: Report) -> str:
+    """The phase, and how much of it is done where steps do not say that."""
+    return f"{report.phase} {report.phase_percent} %" if report.phase_percent else report.phase
 
 
 def facts_line(report: Report) -> str:

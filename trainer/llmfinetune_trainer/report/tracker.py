@@ -61,7 +61,11 @@ class Tracker:
 
     def phase(self, phase: Phase) -> None:
         """A phase begins."""
-        self._tell(phase=phase)
+        self._tell(phase=phase, phase_percent=0)
+
+    def phase_progress(self, share: float) -> None:
+        """So much of a phase without steps is done, from 0 to 1."""
+        self._tell(urgent=False, phase_percent=int(100 * share))
 
     def step_done(self, state: TrainingState, record: StepRecord) -> None:
         """A step is finished, and `state` is what it left."""
@@ -118,9 +122,11 @@ class Tracker:
         num_steps = len(self._speeds)
         samples_per_step = state.cursor / max(1, state.step)
         left = max(0, self._num_samples_of_run - state.cursor) / samples_per_step
+        step_seconds = seconds / num_steps
         return {
             "tokens_per_second": sum(tokens for tokens, _ in self._speeds) / seconds,
-            "eta_seconds": math.ceil(left * seconds / num_steps),
+            "eta_seconds": math.ceil(left * step_seconds),
+            "step_seconds": round(step_seconds, 3),
         }
 
 

@@ -15,7 +15,7 @@ PATIENT = {"replicas": 2, "minReplicas": 1, "maxReplicas": 4, "schedulingTimeout
 
 def training(**told: Any) -> World:
     world = World(workers=PATIENT).training()
-    world.told(**{"step": 10, "total_steps": 110, "eta_seconds": 100} | told)
+    world.told(**{"step": 10, "total_steps": 110, "step_seconds": 1.0} | told)
     world.wait(10)
     world.settle()
     return world
@@ -42,7 +42,7 @@ def test_no_progress_is_told_and_then_ended_by_a_restart_that_counts() -> None:
 def test_a_step_ends_the_stall() -> None:
     world = training()
     world.live_for(LEAST + 100)
-    world.told(step=11, total_steps=110, eta_seconds=99)
+    world.told(step=11, total_steps=110)
     world.settle()
     assert world.condition("Stalled")[0] == "False"
     assert "failure" not in world.status
@@ -53,7 +53,7 @@ def test_a_step_ends_the_stall() -> None:
 def test_workers_that_stall_again_and_again_end_the_fine_tune() -> None:
     world = World(runPolicy={"maxRestarts": 1}).training()
     for _ in range(2):
-        world.told(step=10, total_steps=110, eta_seconds=100)
+        world.told(step=10, total_steps=110)
         world.live_for(3 * LEAST)
         if world.phase != "Failed":
             world.start_workers()
@@ -65,7 +65,7 @@ def test_workers_that_stall_again_and_again_end_the_fine_tune() -> None:
 
 @pytest.mark.parametrize("seconds", [100, 200])
 def test_slow_steps_are_waited_for(seconds: int) -> None:
-    world = training(eta_seconds=100 * seconds)
+    world = training(step_seconds=seconds)
     world.live_for(19.5 * seconds)
     assert world.condition("Stalled")[0] == "False"
     world.live_for(seconds)
@@ -76,8 +76,6 @@ def test_slow_steps_are_waited_for(seconds: int) -> None:
     "told",
     [
         pytest.param({"phase": "Preparing"}, id="starting"),
-        pytest.param({"phase": "Evaluating"}, id="evaluating"),
-        pytest.param({"phase": "Exporting"}, id="exporting"),
         pytest.param({"total_steps": 0}, id="no idea how far it is"),
         pytest.param({"attempt": "11111111-2222-3333-4444-555555555555-0"}, id="of the attempt before"),
     ],
@@ -86,6 +84,39 @@ def test_who_owes_no_step_has_not_stalled(told: dict[str, Any]) -> None:
     world = training(**told)
     world.live_for(10 * LEAST)
     assert world.condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("phase", ["Evaluating", "Exporting"])
+def test_phases_without_steps_are_judged_by_the_share_that_is_done(phase: str) -> None:
+    world = training(phase=phase)
+    for percent in (1, 2, 3):
+        world.live_for(LEAST - 20)
+        world.told(phase=phase, step=10, total_steps=110, phase_percent=percent)
+        world.settle()
+        assert world.condition("Stalled")[0] == "False"
+    world.live_for(LEAST + 10)
+    assert world.condition("Stalled") == ("True", "NoProgress")
+    assert f"while {phase.lower()}" in world.status["failure"]["message"]
+    world.live_for(LEAST)
+    assert world.status["attempt"] == 2
+
+
+def test_the_step_after_a_long_evaluation_has_its_own_time() -> None:
+    world = training(phase="Evaluating")
+    for percent in (40, 80):
+        world.live_for(LEAST - 20)
+        world.told(phase="Evaluating", step=10, total_steps=110, phase_percent=percent)
+    world.told(phase="Training", step=10, total_steps=110)
+    world.live_for(LEAST - 20)
+    assert world.condition("Stalled")[0] == "False"
+
+
+def test_a_report_that_repeats_itself_is_no_progress() -> None:
+    world = training()
+    world.live_for(LEAST - 20)
+    world.told(step=10, total_steps=110)
+    world.live_for(30)
+    assert world.condition("Stalled") == ("True", "NoProgress")
 
 
 def test_workers_that_wait_for_one_of_them_have_not_stalled() -> None:
@@ -109,7 +140,7 @@ def test_an_operator_that_was_away_could_hear_no_step() -> None:
     world = training()
     world.wait(10 * LEAST)
     world.watching_since = world.now
-    world.told(step=10, total_steps=110, eta_seconds=100)
+    world.told(step=10, total_steps=110)
     world.settle()
     assert world.condition("Stalled")[0] == "False"
 
@@ -120,7 +151,7 @@ def test_a_clock_that_jumps_restarts_no_worker(jump: timedelta) -> None:
     world.now += jump
     world.settle()
     world.live_for(5)
-    world.told(step=11, total_steps=110, eta_seconds=99)
+    world.told(step=11, total_steps=110)
     world.settle()
     assert world.condition("Stalled")[0] == "False"
     assert world.status["attempt"] == 1

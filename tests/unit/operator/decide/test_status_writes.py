@@ -8,7 +8,7 @@ from tests.unit.operator.decide.world import JOB, PREPARE, World
 
 def test_nothing_is_written_while_nothing_changes_however_much_time_passes() -> None:
     world = World().training()
-    world.told(step=3, total_steps=10, loss=1.9, phase="Evaluating")
+    world.told(step=3, total_steps=10, loss=1.9, phase="Preparing")
     world.wait(10)
     world.settle()
     for _ in range(5):

@@ -15,6 +15,7 @@ from llmfinetune_operator.decide import decide
 from llmfinetune_operator.decision import Decision
 from llmfinetune_operator.drift import needs_apply
 from llmfinetune_operator.observed import ChildRef, Observed, ReceivedReport
+from llmfinetune_operator.progress.reports import received
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.times import format_time
@@ -263,7 +264,7 @@ class World:
     def told(self, **fields: Any) -> None:
         """A trainer reports."""
         values = {"attempt": names.attempt_id(UID, self.status["attempt"]), "phase": "Training"} | fields
-        self.report = ReceivedReport(report=Report(**values), received_at=self.now)
+        self.report = received(self.report, Report(**values), now=self.now)
 
     def result(self) -> Result:
         """The result of the attempt that is going on."""

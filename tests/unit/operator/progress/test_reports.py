@@ -1,11 +1,12 @@
 """The latest report of a fine-tune, and how often one may report."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from llmfinetune_operator.observed import Key
-from llmfinetune_operator.progress.reports import RateLimit, Reports, merge
+from llmfinetune_operator.progress.reports import RateLimit, Reports, merge, received
 from llmfinetune_trainer.config.messages import Report, RuntimeFacts
 
 KEY, OTHER = Key("ml", "medical"), Key("ml", "legal")
@@ -50,6 +51,25 @@ def test_only_news_wakes_a_reconcile() -> None:
     assert reports.receive(KEY, KNOWN)
     assert not reports.receive(KEY, KNOWN)
     assert reports.receive(KEY, Report(attempt="a", phase="Training", step=6))
+
+
+@pytest.mark.parametrize(
+    ("later", "is_progress"),
+    [
+        pytest.param({"step": 6}, True, id="a step"),
+        pytest.param({"step": 3}, True, id="back to the checkpoint: workers that started again"),
+        pytest.param({"phase": "Evaluating"}, True, id="another phase"),
+        pytest.param({"phase_percent": 7}, True, id="a share of the phase"),
+        pytest.param({"restarts": 1}, True, id="a start inside the pod"),
+        pytest.param({}, False, id="the same again"),
+        pytest.param({"loss": 1.9}, False, id="another figure about the same step"),
+    ],
+)
+def test_only_work_that_was_done_is_progress(later: dict[str, Any], is_progress: bool) -> None:
+    first = received(None, KNOWN, now=NOW)
+    then = NOW + timedelta(minutes=1)
+    latest = received(first, KNOWN.model_copy(update=later), now=then)
+    assert (latest.received_at, latest.advanced_at) == (then, then if is_progress else NOW)
 
 
 def test_fine_tunes_do_not_share_reports() -> None:

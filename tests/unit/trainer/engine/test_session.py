@@ -9,7 +9,7 @@ import pytest
 from llmfinetune_trainer.cli import main
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.config.messages import Result
-from llmfinetune_trainer.config.run import RunConfig, RuntimeConfig
+from llmfinetune_trainer.config.run import OutputConfig, RunConfig, RuntimeConfig
 from llmfinetune_trainer.engine import session
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.engine.stop import StopSignal, preempted
@@ -81,6 +81,18 @@ def test_a_run_ends_with_an_adapter_and_a_manifest_that_matches_it(config: RunCo
     assert "| Held-out loss |" in card
     assert [report.phase for report in recorder.reports][-1] == "Exporting"
     assert recorder.reports[-1].result == result
+
+
+def test_phases_without_steps_tell_how_far_they_are(config: RunConfig, tmp_path: Path) -> None:
+    recorder = Recorder()
+    merging = config.model_copy(
+        update={"output": OutputConfig(merge=True), "runtime": RuntimeConfig(micro_batch_tokens=64)}
+    )
+    run(merging, Layout(tmp_path), recorder=recorder)
+    for phase in ("Evaluating", "Exporting"):
+        told = {report.phase_percent for report in recorder.reports if report.phase == phase}
+        assert {0, 100} < told, phase
+    assert {report.phase_percent for report in recorder.reports if report.phase == "Training"} == {0}
 
 
 def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(config: RunConfig, tmp_path: Path) -> None:
