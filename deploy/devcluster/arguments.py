@@ -12,7 +12,7 @@ A real Kubernetes for development, tests and the demo.
 Providers (--provider, or the variable LLMFINETUNE_PROVIDER):
   kubeconfig  the cluster of your current kubectl context
   kind        a cluster in Docker, where kind and a Docker daemon are there
-  embedded    one node on this Linux machine, built from Go modules and Debian packages; needs root
+  embedded    one node, or two, on this Linux machine, built from Go modules and Debian packages; needs root
   auto        a cluster that an earlier `up` made, else the first of the three that is usable (default)
 """
 EPILOG = """\
@@ -22,6 +22,7 @@ examples:
   python3 -m devcluster load-image llmfinetune/operator:dev
   export KUBECONFIG=$(python3 -m devcluster kubeconfig)
   python3 -m devcluster logs kubelet
+  python3 -m devcluster node add                 a second node, with the images of the first
   python3 -m devcluster down
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 something is missing on this machine, 4 another run holds the
@@ -71,6 +72,15 @@ def _cluster_commands(commands: "Commands") -> None:
         commands, "restart", "end one program of the embedded cluster and start it again", provider=False
     )
     restart.add_argument("component", help="for example kube-apiserver")
+    node = _command(
+        commands, "node", "add a second node to the embedded cluster, or end it again", provider=False
+    )
+    node.add_argument(
+        "action",
+        choices=("add", "remove", "lose"),
+        help="add: start it, also after it was lost; remove: drain it and remove all of it; "
+        "lose: end it without a goodbye, as a power failure would",
+    )
     logs = _command(commands, "logs", "print a program's log", provider=False)
     logs.add_argument("component", help="for example kubelet")
     logs.add_argument("--lines", type=int, default=100, help="how many of the last lines (default: 100)")

@@ -115,6 +115,21 @@ def restart(options: argparse.Namespace, layout: Layout) -> int:
     return ExitCode.OK
 
 
+def node(options: argparse.Namespace, layout: Layout) -> int:
+    """Add the second node, lose it or remove it."""
+    provider = EmbeddedProvider(layout)
+    with cluster_lock(layout):
+        if options.action == "add":
+            print(f"node: {provider.add_node()} is ready")
+        elif options.action == "lose":
+            provider.cluster.lose_node()
+            print("node: lost")
+        else:
+            provider.cluster.remove_node()
+            print("node: removed")
+    return ExitCode.OK
+
+
 def logs(options: argparse.Namespace, layout: Layout) -> int:
     """Print the end of a log."""
     path = layout.logs / f"{options.component}.log"
@@ -181,6 +196,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, Layout], int]] = {
     "status": status,
     "kubeconfig": kubeconfig,
     "restart": restart,
+    "node": node,
     "logs": logs,
     "build-images": build_images,
     "load-image": load_image,

@@ -32,7 +32,7 @@ def kwok_service(cluster: EmbeddedCluster) -> Service:
             f"--manage-nodes-with-annotation-selector={FAKE}=fake",
             "--enable-crds=Stage",
             "--server-address=127.0.0.1:10247",
-            f"--node-ip={cluster.settings.node_address}",
+            f"--node-ip={cluster.settings.address}",
         ],
     )
 

@@ -143,6 +143,13 @@ class Registry:
         found = (self.find(path.stem) for path in sorted(self._folder.glob("*.json")))
         return [process for process in found if process is not None]
 
+    def kill(self, name: str) -> None:
+        """End the process of that name with no time for anything."""
+        process = self.find(name)
+        if process is not None:
+            process.kill()
+        (self._folder / f"{name}.json").unlink(missing_ok=True)
+
     def stop(self, name: str) -> bool:
         """End the process of that name; say whether there was one."""
         process = self.find(name)

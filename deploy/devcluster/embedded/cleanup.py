@@ -10,25 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from devcluster.command import run_unchecked
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import Node
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def end_pods(settings: EmbeddedSettings) -> None:
-    """End the shims of our containerd and every process of our control group, then unmount."""
-    for pid in (*shim_processes(settings), *group_processes(settings)):
+def end_pods(node: Node) -> None:
+    """End the shims of a node's containerd and every process of its control group, then unmount."""
+    for pid in (*shim_processes(node), *group_processes(node)):
         _kill(pid)
     deadline = time.monotonic() + 5
-    while any(group_processes(settings)) and time.monotonic() < deadline:
+    while any(group_processes(node)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    unmount_all(settings.state)
+    unmount_all(node.folder)
 
 
-def shim_processes(settings: EmbeddedSettings) -> list[int]:
-    """Return the shims that serve our containerd's socket."""
-    marker = str(settings.containerd_socket).encode()
+def shim_processes(node: Node) -> list[int]:
+    """Return the shims that serve the node's containerd."""
+    marker = str(node.containerd_socket).encode()
     return [pid for pid, words in _command_lines() if b"containerd-shim" in words[0] and marker in words]
 
 
@@ -42,16 +42,16 @@ def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
             yield int(entry.name), words
 
 
-def group_roots(settings: EmbeddedSettings) -> list[Path]:
-    """Return our control group in every hierarchy (one with version 2, many with version 1)."""
-    candidates = (CONTROL_GROUPS / settings.cgroup, *CONTROL_GROUPS.glob(f"*/{settings.cgroup}"))
+def group_roots(cgroup: str) -> list[Path]:
+    """Return a control group in every hierarchy (one with version 2, many with version 1)."""
+    candidates = (CONTROL_GROUPS / cgroup, *CONTROL_GROUPS.glob(f"*/{cgroup}"))
     return [path for path in candidates if path.is_dir()]
 
 
-def group_processes(settings: EmbeddedSettings) -> set[int]:
-    """Return every process below our control group."""
+def group_processes(node: Node) -> set[int]:
+    """Return every process below a node's control group."""
     found: set[int] = set()
-    for root in group_roots(settings):
+    for root in group_roots(node.cgroup):
         for path in root.rglob("cgroup.procs"):
             try:
                 found.update(int(line) for line in path.read_text().split())
@@ -60,32 +60,34 @@ def group_processes(settings: EmbeddedSettings) -> set[int]:
     return found
 
 
-def make_groups(settings: EmbeddedSettings) -> None:
-    """Make our control group in every hierarchy, as the kubelet expects to find it."""
+def make_groups(node: Node) -> None:
+    """Make the node's control group and its parent in every hierarchy, as the kubelet expects."""
+    levels = [Path(), *reversed(Path(node.cgroup).parents[:-1]), Path(node.cgroup)]
     unified = CONTROL_GROUPS / "cgroup.controllers"
     if unified.exists():
         wanted = " ".join(f"+{name}" for name in unified.read_text().split())
-        (CONTROL_GROUPS / "cgroup.subtree_control").write_text(wanted)
-        (CONTROL_GROUPS / settings.cgroup).mkdir(exist_ok=True)
-        (CONTROL_GROUPS / settings.cgroup / "cgroup.subtree_control").write_text(wanted)
+        for level in levels:
+            (CONTROL_GROUPS / level).mkdir(exist_ok=True)
+            (CONTROL_GROUPS / level / "cgroup.subtree_control").write_text(wanted)
         return
     for hierarchy in CONTROL_GROUPS.iterdir():
         if hierarchy.is_dir() and not hierarchy.is_symlink():
-            (hierarchy / settings.cgroup).mkdir(exist_ok=True)
-    _copy_cpuset(settings)
+            (hierarchy / node.cgroup).mkdir(parents=True, exist_ok=True)
+    for level in levels[1:]:
+        _copy_cpuset(level)
 
 
-def _copy_cpuset(settings: EmbeddedSettings) -> None:
-    """Give our group the root's processors: with version 1 a new cpuset is empty and admits no process."""
+def _copy_cpuset(group: Path) -> None:
+    """Give a group the root's processors: with version 1 a new cpuset is empty and admits no process."""
     root = CONTROL_GROUPS / "cpuset"
     for name in ("cpuset.cpus", "cpuset.mems"):
         if (root / name).exists():
-            (root / settings.cgroup / name).write_text((root / name).read_text())
+            (root / group / name).write_text((root / name).read_text())
 
 
-def remove_groups(settings: EmbeddedSettings) -> None:
-    """Remove our control group and all below it; deepest first, as the kernel demands."""
-    for root in group_roots(settings):
+def remove_groups(cgroup: str) -> None:
+    """Remove a control group and all below it; deepest first, as the kernel demands."""
+    for root in group_roots(cgroup):
         below = sorted((path for path in root.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
         for path in (*below, root):
             try:

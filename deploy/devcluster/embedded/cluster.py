@@ -4,33 +4,32 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from devcluster.command import run_unchecked
 from devcluster.components import CLUSTER, KUBE_PROXY, KUBECTL, Component
 from devcluster.disk import require_free
 from devcluster.embedded import cleanup, network, preflight
 from devcluster.embedded.identities import Identities
-from devcluster.embedded.images import NodeImages, pause_archive
+from devcluster.embedded.images import NodeImages
+from devcluster.embedded.nodes import Nodes
 from devcluster.embedded.objects import base_objects
 from devcluster.embedded.services import Services
-from devcluster.embedded.settings import EmbeddedSettings
-from devcluster.embedded.supervisor import READY_SECONDS, Supervisor, log_hint
-from devcluster.errors import MissingRequirementError
+from devcluster.embedded.settings import EmbeddedSettings, Node
+from devcluster.embedded.supervisor import Supervisor
+from devcluster.errors import MissingRequirementError, NotRunningError
 from devcluster.gobuild import GoBuilder
 from devcluster.kubectl import Kubectl
 from devcluster.packages import NODE, ensure_packages
 from devcluster.processes import Registry
 from devcluster.progress import Progress
 from devcluster.training_operator import TrainingOperator
-from devcluster.waiting import wait_until
 
 COLD_BUILD_GB, RUN_GB = 12.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedCluster:
-    """One node on this machine."""
+    """One control plane and its nodes, all on this machine."""
 
     settings: EmbeddedSettings
 
@@ -59,6 +58,17 @@ class EmbeddedCluster:
         """Every program of the cluster."""
         return Services(self.settings, self.builder, Identities(self.settings))
 
+    @property
+    def nodes(self) -> Nodes:
+        """What is done to one node at a time."""
+        return Nodes(
+            settings=self.settings,
+            builder=self.builder,
+            supervisor=self.supervisor,
+            services=self.services,
+            kubectl=self.kubectl,
+        )
+
     def prepare(self, extras: Sequence[Component] = ()) -> None:
         """Build and install what is missing, which takes minutes on a new machine."""
         require_root()
@@ -76,7 +86,7 @@ class EmbeddedCluster:
         with progress.step("starting the control plane"):
             self._start_control_plane()
         with progress.step("starting the node"):
-            self._start_node()
+            self._start_nodes()
         with progress.step("installing training-operator"):
             self._install_training_operator()
 
@@ -84,12 +94,30 @@ class EmbeddedCluster:
         """End every process of the cluster and remove all that it changed on this machine."""
         require_root()
         self.supervisor.stop_all(self.services.all())
-        cleanup.end_pods(self.settings)
-        cleanup.remove_groups(self.settings)
+        for node in self.settings.nodes:
+            cleanup.end_pods(node)
+        cleanup.remove_groups(self.settings.cgroup)
         self._remove_proxy_rules()
         network.tear_down(self.settings)
         if not keep_data:
             shutil.rmtree(self.settings.state, ignore_errors=True)
+
+    def add_node(self) -> Node:
+        """Add the second node, or start it again where it was lost; return it when it is ready."""
+        node = self._second_node()
+        node.folder.mkdir(parents=True, exist_ok=True)
+        self.nodes.start(node)
+        operator = TrainingOperator(self.builder, self.kubectl)
+        NodeImages(node).load_missing(operator.image, operator.archive())
+        return node
+
+    def lose_node(self) -> None:
+        """End the second node as a power failure would."""
+        self.nodes.lose(self._second_node())
+
+    def remove_node(self) -> None:
+        """Drain the second node and remove all of it."""
+        self.nodes.remove(self._second_node())
 
     def restart(self, name: str) -> None:
         """End one program and start it again."""
@@ -99,44 +127,37 @@ class EmbeddedCluster:
         """Say whether the API server's process is alive."""
         return self.supervisor.is_running("kube-apiserver")
 
+    def has_runtime(self, node: Node) -> bool:
+        """Say whether a node can take images."""
+        return self.supervisor.is_running(node.program("containerd"))
+
+    def _second_node(self) -> Node:
+        require_root()
+        if not self.is_running():
+            raise NotRunningError("the embedded cluster does not run", hint="python3 -m devcluster up")
+        return self.settings.node(2)
+
     def _start_control_plane(self) -> None:
-        if not self.supervisor.is_running("containerd"):
-            self._clear_leftovers()
+        for node in self.settings.nodes:
+            self.nodes.clear_leftovers(node)
         network.bring_up(self.settings)
         Identities(self.settings).ensure()
         for service in self.services.control_plane():
             self.supervisor.run(service)
 
-    def _clear_leftovers(self) -> None:
-        """Remove pods of a run that ended abruptly; the kubelet starts them anew from the API's state."""
-        self.supervisor.registry.stop("kubelet")
-        cleanup.end_pods(self.settings)
-        network.forget_pod_addresses(self.settings)
-        shutil.rmtree(self.settings.state / "containerd-run", ignore_errors=True)
-
-    def _start_node(self) -> None:
-        cleanup.make_groups(self.settings)
+    def _start_nodes(self) -> None:
         self.settings.volumes.mkdir(parents=True, exist_ok=True)
-        self.supervisor.run(self.services.container_runtime())
-        self._load_missing(self.settings.pause_image, pause_archive(self.builder, self.settings))
         self.kubectl.apply(base_objects())
-        for service in self.services.node():
+        for service in self.services.for_all_nodes():
             self.supervisor.run(service)
-        wait_until("the node is ready", self._node_is_ready, timeout=READY_SECONDS, hint=log_hint("kubelet"))
-
-    def _node_is_ready(self) -> bool:
-        query = "-o=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        return self.kubectl.attempt("get", "node", self.settings.node_name, query).stdout == "True"
+        for node in self.settings.nodes:
+            self.nodes.start(node)
 
     def _install_training_operator(self) -> None:
         operator = TrainingOperator(self.builder, self.kubectl)
-        self._load_missing(operator.image, operator.archive())
+        for node in self.settings.nodes:
+            NodeImages(node).load_missing(operator.image, operator.archive())
         operator.install(local_image=True)
-
-    def _load_missing(self, name: str, archive: Path) -> None:
-        images = NodeImages(self.settings)
-        if name not in images.names():
-            images.load(archive)
 
     def _remove_proxy_rules(self) -> None:
         binary = KUBE_PROXY.binary(self.settings.layout.binaries)

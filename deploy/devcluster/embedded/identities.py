@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.kubeconfig import write_kubeconfig
 from devcluster.pki import KeyPair
 
@@ -27,13 +27,19 @@ class Identities:
         plane.authority.ensure()
         plane.authority.service_account_key()
         self.apiserver()
-        self.kubelet_serving()
         self._write("admin", self.admin(), self.settings.layout.kubeconfig)
         for name, subject in COMPONENTS.items():
             pair = plane.authority.issue(name, subject)
             self._write(name, pair)
-        node = f"/O=system:nodes/CN=system:node:{self.settings.node_name}"
-        self._write("kubelet", plane.authority.issue("kubelet", node))
+        for node in self.settings.nodes:
+            self.ensure_kubelet(node)
+
+    def ensure_kubelet(self, node: Node) -> None:
+        """Make what a kubelet shows the API server, and what it shows its clients."""
+        self.kubelet_serving(node)
+        name = node.program("kubelet")
+        subject = f"/O=system:nodes/CN=system:node:{node.name}"
+        self._write(name, self.settings.plane.authority.issue(name, subject))
 
     def admin(self) -> KeyPair:
         """Return the cluster administrator's pair."""
@@ -44,10 +50,10 @@ class Identities:
         plane = self.settings.plane
         return plane.authority.issue("apiserver", "/CN=kube-apiserver", plane.certificate_names())
 
-    def kubelet_serving(self) -> KeyPair:
-        """Return what the kubelet shows the API server (logs, exec)."""
-        names = [f"IP:{self.settings.node_address}", f"DNS:{self.settings.node_name}"]
-        return self.settings.plane.authority.issue("kubelet-serving", "/CN=kubelet", names)
+    def kubelet_serving(self, node: Node) -> KeyPair:
+        """Return what a kubelet shows the API server (logs, exec)."""
+        names = [f"IP:{node.address}", f"DNS:{node.name}"]
+        return self.settings.plane.authority.issue(node.program("kubelet-serving"), "/CN=kubelet", names)
 
     def _write(self, name: str, client: KeyPair, path: Path | None = None) -> None:
         plane = self.settings.plane

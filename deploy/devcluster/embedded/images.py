@@ -1,4 +1,4 @@
-"""Moves images into the node's containerd."""
+"""Moves images into a node's containerd."""
 
 import json
 import tempfile
@@ -8,7 +8,7 @@ from typing import Any
 
 from devcluster.command import run, run_unchecked
 from devcluster.components import PAUSE
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.gobuild import GoBuilder
 from devcluster.oci import write_archive
 
@@ -18,11 +18,11 @@ HOLD = "containerd.io/gc.root"
 
 
 class NodeImages:
-    """The images that the node has, seen through containerd's own command."""
+    """The images that a node has, seen through containerd's own command."""
 
-    def __init__(self, settings: EmbeddedSettings) -> None:
+    def __init__(self, node: Node) -> None:
         self._control: Sequence[str | Path] = (
-            *("ctr", "--address", settings.containerd_socket, "--namespace", NAMESPACE),
+            *("ctr", "--address", node.containerd_socket, "--namespace", NAMESPACE),
         )
 
     def is_served(self) -> bool:
@@ -36,6 +36,11 @@ class NodeImages:
     def load(self, archive: Path) -> None:
         """Import an OCI archive and unpack it."""
         run([*self._control, "images", "import", archive])
+
+    def load_missing(self, name: str, archive: Path) -> None:
+        """Import an archive unless its image is there."""
+        if name not in self.names():
+            self.load(archive)
 
     def has_snapshot(self, chain: str) -> bool:
         """Say whether a layer (with all below it) has been unpacked."""

@@ -1,11 +1,13 @@
-"""The pod network: a bridge that is the node's address, forwarding, and the rules that go away with it."""
+"""The pod network: a bridge that has the nodes' addresses, forwarding, and the rules that go away with it."""
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from devcluster.command import run, run_unchecked
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.errors import DevClusterError
 
 RULE_COMMENT = "llmfinetune-dev-cluster"
@@ -18,7 +20,6 @@ HOST_SETTINGS = (
     "kernel/panic_on_oops",
 )
 WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
-NETWORK = "llmfinetune"
 PLUGIN_NOTES = Path("/var/lib/cni/results")
 """Where the network plugins' library keeps its results; the place is fixed."""
 KERNEL_SETTINGS = Path("/proc/sys")
@@ -31,13 +32,23 @@ def bring_up(settings: EmbeddedSettings) -> None:
         write_host_setting(name, value)
     if not bridge_exists(settings):
         run(["ip", "link", "add", settings.bridge, "type", "bridge"])
-    address = f"{settings.node_address}/{settings.prefix_length}"
-    run(["ip", "address", "replace", address, "dev", settings.bridge])
+    for node in settings.nodes:
+        add_address(settings, node)
     run(["ip", "link", "set", settings.bridge, "up"])
     for rule in host_rules(settings):
         if run_unchecked(["iptables", "-w", *rule.check]).returncode != 0:
             run(["iptables", "-w", *rule.insert])
-    write_cni_configuration(settings)
+
+
+def add_address(settings: EmbeddedSettings, node: Node) -> None:
+    """Give the bridge a node's address, and the node its way to give addresses to pods."""
+    run(["ip", "address", "replace", _on_bridge(settings, node), "dev", settings.bridge])
+    write_cni_configuration(settings, node)
+
+
+def remove_address(settings: EmbeddedSettings, node: Node) -> None:
+    """Take a node's address from the bridge."""
+    run_unchecked(["ip", "address", "delete", _on_bridge(settings, node), "dev", settings.bridge])
 
 
 def tear_down(settings: EmbeddedSettings) -> None:
@@ -48,7 +59,8 @@ def tear_down(settings: EmbeddedSettings) -> None:
     remove_kubernetes_chains()
     if bridge_exists(settings):
         run(["ip", "link", "delete", settings.bridge])
-    forget_pod_addresses(settings)
+    for node in settings.nodes:
+        forget_pod_addresses(node)
     restore_host_settings(settings)
 
 
@@ -57,13 +69,36 @@ def bridge_exists(settings: EmbeddedSettings) -> bool:
     return Path("/sys/class/net", settings.bridge).exists()
 
 
-def forget_pod_addresses(settings: EmbeddedSettings) -> None:
+def forget_pod_addresses(node: Node) -> None:
     """Free the addresses of pods that are no more, and drop what the plugins noted about them."""
-    shutil.rmtree(settings.state / "pod-addresses", ignore_errors=True)
-    for note in PLUGIN_NOTES.glob(f"{NETWORK}-*-eth0"):
-        pod = note.name.removeprefix(f"{NETWORK}-").removesuffix("-eth0")
+    shutil.rmtree(node.folder / "pod-addresses", ignore_errors=True)
+    for note in _notes(node):
+        pod = note.name.removeprefix(f"{node.network}-").removesuffix("-eth0")
         note.unlink()
         (PLUGIN_NOTES / f"cni-loopback-{pod}-lo").unlink(missing_ok=True)
+
+
+def cut_off(node: Node) -> None:
+    """Take the interfaces of a node's pods away: nobody hears of anything that happens to them afterwards."""
+    for note in _notes(node):
+        for interface in pod_interfaces(json.loads(note.read_text())):
+            run_unchecked(["ip", "link", "delete", interface])
+
+
+def pod_interfaces(note: Mapping[str, Any]) -> list[str]:
+    """Return the host's ends of a pod's interfaces, from what the network plugins noted."""
+    interfaces = note["result"].get("interfaces", ())
+    return [
+        each["name"] for each in interfaces if not each.get("sandbox") and each["name"].startswith("veth")
+    ]
+
+
+def _notes(node: Node) -> list[Path]:
+    return list(PLUGIN_NOTES.glob(f"{node.network}-*-eth0"))
+
+
+def _on_bridge(settings: EmbeddedSettings, node: Node) -> str:
+    return f"{node.address}/{settings.prefix_length}"
 
 
 class Rule:
@@ -102,10 +137,16 @@ def without_kubernetes(rules: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_cni_configuration(settings: EmbeddedSettings) -> Path:
+def write_cni_configuration(settings: EmbeddedSettings, node: Node) -> Path:
     """Write how a pod gets its interface: a port of the bridge, an address, a route."""
-    folder = settings.state / "cni"
+    folder = node.folder / "cni"
     folder.mkdir(parents=True, exist_ok=True)
+    addresses = {
+        "subnet": settings.pod_cidr,
+        "rangeStart": str(node.pod_range[1]),
+        "rangeEnd": str(node.pod_range[-2]),
+        "gateway": settings.address,
+    }
     bridge = {
         "type": "bridge",
         "bridge": settings.bridge,
@@ -113,13 +154,13 @@ def write_cni_configuration(settings: EmbeddedSettings) -> Path:
         "hairpinMode": True,
         "ipam": {
             "type": "host-local",
-            "dataDir": str(settings.state / "pod-addresses"),
-            "ranges": [[{"subnet": settings.pod_cidr, "gateway": settings.node_address}]],
+            "dataDir": str(node.folder / "pod-addresses"),
+            "ranges": [[addresses]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
     plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
-    document = {"cniVersion": "0.4.0", "name": NETWORK, "plugins": plugins}
+    document = {"cniVersion": "0.4.0", "name": node.network, "plugins": plugins}
     path = folder / "10-bridge.conflist"
     path.write_text(json.dumps(document, indent=1))
     return path

@@ -6,13 +6,13 @@ Pure builders, apart from writing the files that they build.
 import json
 from pathlib import Path
 
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.pki import KeyPair
 
 CONTAINERD = """\
 version = 2
-root = "{state}/containerd"
-state = "{state}/containerd-run"
+root = "{folder}/containerd"
+state = "{folder}/containerd-run"
 oom_score = 0
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
@@ -28,7 +28,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_plugins}"
-    conf_dir = "{state}/cni"
+    conf_dir = "{folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     discard_unpacked_layers = true
@@ -52,41 +52,44 @@ COREDNS = """\
 """
 
 
-def containerd_command(binary: Path, settings: EmbeddedSettings, cni_plugins: Path) -> list[str | Path]:
+def containerd_command(
+    binary: Path, settings: EmbeddedSettings, node: Node, cni_plugins: Path
+) -> list[str | Path]:
     """Write containerd's configuration and return its command."""
     text = CONTAINERD.format(
-        state=settings.state,
-        socket=settings.containerd_socket,
+        folder=node.folder,
+        socket=node.containerd_socket,
         pause_image=settings.pause_image,
         cni_plugins=cni_plugins,
     )
-    return [binary, "--config", _write(settings.state / "containerd.toml", text)]
+    return [binary, "--config", _write(node.folder / "containerd.toml", text)]
 
 
-def kubelet_command(binary: Path, settings: EmbeddedSettings, serving: KeyPair) -> list[str | Path]:
+def kubelet_command(
+    binary: Path, settings: EmbeddedSettings, node: Node, serving: KeyPair
+) -> list[str | Path]:
     """Write the kubelet's configuration and return its command."""
-    path = _write(
-        settings.state / "kubelet.json", json.dumps(kubelet_configuration(settings, serving), indent=1)
-    )
+    document = kubelet_configuration(settings, node, serving)
+    path = _write(node.folder / "kubelet.json", json.dumps(document, indent=1))
     return [
         binary,
         f"--config={path}",
-        f"--kubeconfig={settings.component_kubeconfig('kubelet')}",
-        f"--hostname-override={settings.node_name}",
-        f"--node-ip={settings.node_address}",
-        f"--root-dir={settings.state / 'kubelet'}",
-        f"--cert-dir={settings.state / 'kubelet-pki'}",
+        f"--kubeconfig={settings.component_kubeconfig(node.program('kubelet'))}",
+        f"--hostname-override={node.name}",
+        f"--node-ip={node.address}",
+        f"--root-dir={node.folder / 'kubelet'}",
+        f"--cert-dir={node.folder / 'kubelet-pki'}",
     ]
 
 
-def kubelet_configuration(settings: EmbeddedSettings, serving: KeyPair) -> dict[str, object]:
+def kubelet_configuration(settings: EmbeddedSettings, node: Node, serving: KeyPair) -> dict[str, object]:
     """Return the kubelet's configuration; images stay, because nobody could pull them again."""
     resolver = Path("/etc/resolv.conf")
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "address": settings.node_address,
-        "healthzBindAddress": "127.0.0.1",
+        "address": node.address,
+        "healthzBindAddress": node.address,
         "tlsCertFile": str(serving.certificate),
         "tlsPrivateKeyFile": str(serving.key),
         "authentication": {
@@ -96,15 +99,15 @@ def kubelet_configuration(settings: EmbeddedSettings, serving: KeyPair) -> dict[
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{settings.cgroup}",
+        "cgroupRoot": f"/{node.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "clusterDomain": "cluster.local",
-        "clusterDNS": [settings.node_address],
+        "clusterDNS": [settings.address],
         "resolvConf": str(resolver) if resolver.exists() else "",
-        "containerRuntimeEndpoint": f"unix://{settings.containerd_socket}",
-        "podLogsDir": str(settings.state / "pod-logs"),
-        "volumePluginDir": str(settings.state / "volume-plugins"),
+        "containerRuntimeEndpoint": f"unix://{node.containerd_socket}",
+        "podLogsDir": str(node.folder / "pod-logs"),
+        "volumePluginDir": str(node.folder / "volume-plugins"),
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "maxPods": 250,
@@ -118,14 +121,14 @@ def kubelet_configuration(settings: EmbeddedSettings, serving: KeyPair) -> dict[
 
 
 def kube_proxy_command(binary: Path, settings: EmbeddedSettings) -> list[str | Path]:
-    """Write kube-proxy's configuration and return its command."""
+    """Write kube-proxy's configuration and return its command; one serves all nodes of a machine."""
     document = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(settings.component_kubeconfig("kube-proxy"))},
         "mode": "iptables",
         "clusterCIDR": settings.pod_cidr,
-        "hostnameOverride": settings.node_name,
+        "hostnameOverride": settings.first_node.name,
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
         "nodePortAddresses": [settings.pod_cidr],
@@ -142,7 +145,7 @@ def coredns_command(binary: Path, settings: EmbeddedSettings) -> list[str | Path
     resolver = Path("/etc/resolv.conf")
     has_servers = resolver.exists() and "nameserver" in resolver.read_text()
     text = COREDNS.format(
-        address=settings.node_address,
+        address=settings.address,
         kubeconfig=settings.component_kubeconfig("coredns"),
         forward=f"forward . {resolver}" if has_servers else "",
     )

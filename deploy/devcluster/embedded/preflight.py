@@ -29,7 +29,7 @@ def check(settings: EmbeddedSettings) -> None:
 
 def check_socket_path(settings: EmbeddedSettings) -> None:
     """Raise when the state folder's path is too long for a socket."""
-    if len(str(settings.containerd_socket)) > SOCKET_PATH_LIMIT:
+    if any(len(str(node.containerd_socket)) > SOCKET_PATH_LIMIT for node in settings.nodes):
         raise DevClusterError(
             f"the path of the state folder is too long for a socket: {settings.state}",
             hint="point XDG_STATE_HOME at a folder with a shorter path",

@@ -1,13 +1,15 @@
-"""Gives claims of the default storage class a folder on the node, as a `local` volume.
+"""Gives claims of the default storage class a folder on this machine, as a `local` volume.
 
 Unlike a host path, which is what Kubernetes' own provisioner offers, a `local` volume honours `fsGroup`, so
-that pods without root can write to it exactly as they can to a disk of a cloud. Runs as a process of its own:
-`python3 -m devcluster.embedded.provisioner STATE NODE`.
+that pods without root can write to it exactly as they can to a disk of a cloud. A ReadWriteMany claim's is
+there on every node, as they share this machine's disk; any other stays on the first node. Runs as a process
+of its own: `python3 -m devcluster.embedded.provisioner STATE`.
 """
 
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,11 @@ def storage_class() -> Object:
     }
 
 
-def volume_for(claim: Object, path: Path, node: str) -> Object:
-    """Return the volume that answers a claim, bound to it beforehand."""
+def volume_for(claim: Object, path: Path, nodes: Sequence[str]) -> Object:
+    """Return the volume that answers a claim, bound to it beforehand. `nodes` are all of this machine."""
     metadata, spec = claim["metadata"], claim["spec"]
-    on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    values = list(nodes if "ReadWriteMany" in spec["accessModes"] else nodes[:1])
+    on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": values}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -81,10 +84,10 @@ def is_left_over(volume: Object) -> bool:
 class Provisioner:
     """Looks at claims and volumes again and again, and moves them one step."""
 
-    def __init__(self, client: ApiClient, folder: Path, node: str) -> None:
+    def __init__(self, client: ApiClient, folder: Path, nodes: Sequence[str]) -> None:
         self._client = client
         self._folder = folder
-        self._node = node
+        self._nodes = nodes
 
     def step(self) -> None:
         """Make what is missing and delete what is left over."""
@@ -107,7 +110,7 @@ class Provisioner:
     def _provision(self, claim: Object) -> None:
         path = self._folder / f"pvc-{claim['metadata']['uid']}"
         path.mkdir(parents=True, exist_ok=True)
-        self._client.request("POST", VOLUMES, volume_for(claim, path, self._node))
+        self._client.request("POST", VOLUMES, volume_for(claim, path, self._nodes))
 
     def _delete(self, volume: Object) -> None:
         path = Path(volume["spec"]["local"]["path"])
@@ -116,13 +119,15 @@ class Provisioner:
         self._client.request("DELETE", f"{VOLUMES}/{volume['metadata']['name']}")
 
 
-def main(state: str, node: str) -> None:
+def main(state: str) -> None:
     """Serve until ended."""
     settings = EmbeddedSettings(layout=Layout(cache=Path(), state=Path(state)))
     pki = settings.plane.authority.folder
     admin = KeyPair(pki / "admin.crt", pki / "admin.key")
     client = ApiClient(settings.plane.url, settings.plane.authority.certificate, admin, keep_alive=True)
-    provisioner = Provisioner(client, settings.volumes, node)
+    # A volume's nodes cannot be changed later, so that it names those that may still be added too.
+    nodes = [node.name for node in (settings.first_node, *settings.further_nodes)]
+    provisioner = Provisioner(client, settings.volumes, nodes)
     while True:
         provisioner.step()
         time.sleep(POLL_SECONDS)

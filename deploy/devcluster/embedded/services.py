@@ -19,10 +19,10 @@ from devcluster.controlplane import (
     etcd_command,
     scheduler_command,
 )
-from devcluster.embedded import node
+from devcluster.embedded import node as commands
 from devcluster.embedded.identities import Identities
 from devcluster.embedded.images import NodeImages
-from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.gobuild import GoBuilder
 
 PACKAGE_ROOT = Path(__file__).parents[2]
@@ -49,7 +49,8 @@ class Services:
 
     def all(self) -> list[Service]:
         """Return every program in the order of starting."""
-        return [*self.control_plane(), self.container_runtime(), *self.node()]
+        nodes = [self.on_node(node) for node in self.settings.nodes]
+        return [*self.control_plane(), *self.for_all_nodes(), *(each for found in nodes for each in found)]
 
     def control_plane(self) -> list[Service]:
         """Return what serves the API and keeps objects in order."""
@@ -91,46 +92,55 @@ class Services:
             ),
         ]
 
-    def container_runtime(self) -> Service:
-        """Return what runs containers; it starts before any image is loaded."""
-        return Service(
-            name="containerd",
-            command=lambda: node.containerd_command(
-                _program(packages.CONTAINERD), self.settings, _program(packages.CNI_PLUGINS).parent
-            ),
-            is_ready=lambda: NodeImages(self.settings).is_served(),
-        )
-
-    def node(self) -> list[Service]:
-        """Return what makes this machine a node."""
+    def for_all_nodes(self) -> list[Service]:
+        """Return what nodes of one machine need once: names, service addresses, volumes."""
         settings = self.settings
         return [
             Service(
                 name="coredns",
-                command=lambda: node.coredns_command(self.builder.path(components.COREDNS), settings),
-                is_ready=lambda: accepts(settings.node_address, 53),
+                command=lambda: commands.coredns_command(self.builder.path(components.COREDNS), settings),
+                is_ready=lambda: accepts(settings.address, 53),
             ),
             Service(
                 name="kube-proxy",
-                command=lambda: node.kube_proxy_command(self.builder.path(components.KUBE_PROXY), settings),
+                command=lambda: commands.kube_proxy_command(
+                    self.builder.path(components.KUBE_PROXY), settings
+                ),
             ),
             Service(
                 name="volume-provisioner",
-                command=lambda: [
-                    *(sys.executable, "-m", "devcluster.embedded.provisioner"),
-                    *(settings.state, settings.node_name),
-                ],
+                command=lambda: [sys.executable, "-m", "devcluster.embedded.provisioner", settings.state],
                 env={"PYTHONPATH": str(PACKAGE_ROOT)},
             ),
-            Service(
-                name="kubelet",
-                command=lambda: node.kubelet_command(
-                    self.builder.path(components.KUBELET), settings, self.identities.kubelet_serving()
-                ),
-                is_ready=lambda: accepts("127.0.0.1", 10248),
-                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
-            ),
         ]
+
+    def on_node(self, node: Node) -> list[Service]:
+        """Return what makes a node: its runtime, and then its kubelet."""
+        return [self.container_runtime(node), self.kubelet(node)]
+
+    def container_runtime(self, node: Node) -> Service:
+        """Return what runs containers; it starts before any image is loaded."""
+        return Service(
+            name=node.program("containerd"),
+            command=lambda: commands.containerd_command(
+                _program(packages.CONTAINERD), self.settings, node, _program(packages.CNI_PLUGINS).parent
+            ),
+            is_ready=lambda: NodeImages(node).is_served(),
+        )
+
+    def kubelet(self, node: Node) -> Service:
+        """Return what tells the API server of the node and runs its pods."""
+        return Service(
+            name=node.program("kubelet"),
+            command=lambda: commands.kubelet_command(
+                self.builder.path(components.KUBELET),
+                self.settings,
+                node,
+                self.identities.kubelet_serving(node),
+            ),
+            is_ready=lambda: accepts(node.address, 10248),
+            env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+        )
 
     def client(self) -> ApiClient:
         """Return an administrator's client."""

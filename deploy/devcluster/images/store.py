@@ -50,6 +50,12 @@ def read_image(storage: Path, name: str) -> StoredImage:
     return StoredImage(name, manifest, config, layers)
 
 
+def image_names(storage: Path) -> set[str]:
+    """Return the names of all images."""
+    images = json.loads((storage / "overlay-images/images.json").read_text())
+    return {name for image in images for name in image.get("names", ())}
+
+
 def item_name(key: str) -> str:
     """Return the file name under which the storage keeps an item whose key is no plain word."""
     return "=" + b64encode(key.encode()).decode()

@@ -43,8 +43,14 @@ class EmbeddedProvider:
         return self.cluster.is_running()
 
     def load_image(self, name: str) -> None:
-        """Move the layers that the node lacks."""
+        """Move the layers that nodes lack."""
         Transfer(self.layout, self.cluster).load(name)
+
+    def add_node(self) -> str:
+        """Add the second node with the images that the first has, or start it again; return its name."""
+        node = self.cluster.add_node()
+        Transfer(self.layout, self.cluster).load_all(node)
+        return node.name
 
     def kubectl(self) -> Kubectl:
         """Return the administrator's kubectl."""

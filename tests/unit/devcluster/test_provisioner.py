@@ -9,7 +9,12 @@ from devcluster.embedded.provisioner import NAME, Provisioner, is_left_over, vol
 
 
 def claim(
-    *, phase: str = "Pending", volume: str = "", storage_class: str = "local", gone: bool = False
+    *,
+    phase: str = "Pending",
+    volume: str = "",
+    storage_class: str = "local",
+    gone: bool = False,
+    mode: str = "ReadWriteOnce",
 ) -> Any:
     metadata = {"name": "data", "namespace": "ns", "uid": "u1"}
     return {
@@ -17,7 +22,7 @@ def claim(
         "spec": {
             "storageClassName": storage_class,
             "volumeName": volume,
-            "accessModes": ["ReadWriteOnce"],
+            "accessModes": [mode],
             "resources": {"requests": {"storage": "1Gi"}},
         },
         "status": {"phase": phase},
@@ -59,12 +64,25 @@ def test_is_left_over(given: Any, want: bool) -> None:
     assert is_left_over(given) is want
 
 
-def test_volume_answers_its_claim_and_stays_on_its_node() -> None:
-    made = volume_for(claim(), Path("/v/pvc-u1"), "node-1")
+def test_volume_answers_its_claim() -> None:
+    made = volume_for(claim(), Path("/v/pvc-u1"), ["node-1"])
     assert made["spec"]["claimRef"]["uid"] == "u1"
     assert made["spec"]["capacity"] == {"storage": "1Gi"}
     assert made["spec"]["local"] == {"path": "/v/pvc-u1"}
-    assert "node-1" in str(made["spec"]["nodeAffinity"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "want"),
+    [
+        pytest.param("ReadWriteOnce", ["node-1"], id="one node's"),
+        pytest.param("ReadWriteOncePod", ["node-1"], id="one pod's"),
+        pytest.param("ReadWriteMany", ["node-1", "node-2"], id="everybody's"),
+    ],
+)
+def test_volume_is_there_on_the_nodes_that_its_mode_allows(mode: str, want: list[str]) -> None:
+    made = volume_for(claim(mode=mode), Path("/v/pvc-u1"), ["node-1", "node-2"])
+    (term,) = made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchExpressions"][0]["values"] == want
 
 
 class FakeClient:
@@ -85,7 +103,7 @@ class FakeClient:
 def test_step_makes_the_folder_and_the_volume(tmp_path: Path) -> None:
     classes = [{"metadata": {"name": "local"}, "provisioner": NAME}]
     client = FakeClient({"storageclasses": classes, "persistentvolumeclaims": [claim()]})
-    Provisioner(client, tmp_path, "node-1").step()  # type: ignore[arg-type] # a stand-in for the API
+    Provisioner(client, tmp_path, ["node-1"]).step()  # type: ignore[arg-type] # a stand-in for the API
     assert (tmp_path / "pvc-u1").is_dir()
     assert client.written == [("POST", "/api/v1/persistentvolumes")]
 
@@ -96,6 +114,6 @@ def test_step_removes_only_folders_of_its_own(tmp_path: Path) -> None:
     outside.mkdir()
     left_over = [volume(path=str(inside)), volume(path=str(outside))]
     client = FakeClient({"persistentvolumes": left_over})
-    Provisioner(client, tmp_path / "volumes", "node-1").step()  # type: ignore[arg-type] # a stand-in for the API
+    Provisioner(client, tmp_path / "volumes", ["node-1"]).step()  # type: ignore[arg-type] # a stand-in for the API
     assert not inside.exists()
     assert outside.exists()
