@@ -16,9 +16,10 @@ from llmfinetune_operator.children import (
 )
 from llmfinetune_operator.decision import Decision, Deletion
 from llmfinetune_operator.observed import ChildRef, Object, Observed
-from llmfinetune_operator.policies import jobs
+from llmfinetune_operator.policies import jobs, pods
 from llmfinetune_operator.policies.attempts import TrainingStep
 from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
+from llmfinetune_operator.policies.lost_nodes import abandoned, next_abandoned
 from llmfinetune_operator.policies.origin import origin_trouble
 from llmfinetune_operator.policies.ownership import name_trouble
 from llmfinetune_operator.policies.pod_troubles import next_look
@@ -152,7 +153,9 @@ def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:
 
 
 def _unwanted(view: View, found: _Findings) -> list[Deletion]:
-    deletions = []
+    deletions = [
+        _deletion(ChildRef("v1", "Pod", pods.name(pod)), pod, at_once=True) for pod in abandoned(view)
+    ]
     if found.prepare.delete and view.prepare_job is not None:
         deletions.append(_deletion(view.prepare_ref, view.prepare_job))
     if found.training.delete and view.training_job is not None:
@@ -187,8 +190,8 @@ def _still_working(view: View) -> list[Deletion]:
     return deletions
 
 
-def _deletion(ref: ChildRef, live: Object) -> Deletion:
-    return Deletion(ref=ref, uid=live["metadata"]["uid"])
+def _deletion(ref: ChildRef, live: Object, *, at_once: bool = False) -> Deletion:
+    return Deletion(ref=ref, uid=live["metadata"]["uid"], at_once=at_once)
 
 
 def _earliest(view: View, found: _Findings, status_due: datetime | None) -> datetime | None:
@@ -199,6 +202,7 @@ def _earliest(view: View, found: _Findings, status_due: datetime | None) -> date
         found.room.wake_at,
         found.trouble.wake_at if found.trouble else None,
         next_look(view.observed.pods, view),
+        next_abandoned(view),
     ]
     return min((time for time in times if time is not None), default=None)
 

@@ -23,6 +23,8 @@ class Deletion:
 
     ref: ChildRef
     uid: str
+    at_once: bool = False
+    """Whether nobody's word is waited for that what it stands for has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,8 @@ class KubernetesCluster:
 
     async def delete(self, deletion: Deletion, namespace: str) -> None:
         """Delete an object with everything it owns, unless it is gone or is another one by now."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": deletion.uid}}
+        grace = {"gracePeriodSeconds": 0} if deletion.at_once else {}
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": deletion.uid}, **grace}
         try:
             await self._connection.request("DELETE", paths.single(deletion.ref, namespace), body=body)
         except (NotFoundError, ConflictError):

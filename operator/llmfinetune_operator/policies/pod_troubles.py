@@ -5,6 +5,7 @@ from datetime import datetime
 
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.lost_nodes import silent_node_trouble
 from llmfinetune_operator.policies.mounts import mount_trouble
 from llmfinetune_operator.policies.sandboxes import sandbox_trouble
 from llmfinetune_operator.policies.scheduling import looked_at_again, scheduling_trouble
@@ -15,11 +16,12 @@ from llmfinetune_operator.policies.waiting import start_trouble
 
 
 def pod_trouble(group: Iterable[Object], view: View) -> Trouble | None:
-    """What keeps these pods from working: first what keeps one from starting, then how one ended."""
+    """What keeps these pods from working: what keeps one from starting, a silent node, or how one ended."""
+    group = list(group)
     present = [pod for pod in group if not pods.is_leaving(pod)]
     waiting = [trouble for pod in present if (trouble := _not_started(pod, view))]
     final = [trouble for trouble in waiting if trouble.final]
-    return next(iter([*final, *waiting]), None) or _ended(present)
+    return next(iter([*final, *waiting]), None) or silent_node_trouble(group) or _ended(present)
 
 
 def next_look(group: Iterable[Object], view: View) -> datetime | None:

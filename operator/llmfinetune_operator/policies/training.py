@@ -10,6 +10,7 @@ from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
 from llmfinetune_operator.policies.failing import job_failed, stalled_for_long, worker_failed
 from llmfinetune_operator.policies.losses import Losses, losses
+from llmfinetune_operator.policies.lost_nodes import CATEGORY, has_lost_worker
 from llmfinetune_operator.policies.queueing import is_fixed, is_resized
 from llmfinetune_operator.policies.restart import needs_restart
 from llmfinetune_operator.policies.retries import waits_until
@@ -68,6 +69,8 @@ def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> Trainin
         return replace(step, apply=True)
     if lost.failure is not None:
         return worker_failed(view, step, lost.failure)
+    if has_lost_worker(view):
+        return next_attempt(view, step, step.counts.restarted(view, CATEGORY))
     trouble = worker_trouble(view, room)
     stalled = stall(view, asked=room.asked) if trouble is None else Stall()
     if stalled.restart and stalled.trouble is not None:

@@ -22,6 +22,12 @@ GRACE_SECONDS = 25
 pause began nothing is left."""
 
 
+SILENT_NODE_SECONDS = 30
+"""How long a pod stays where its node does not answer. Kubernetes' own 5 minutes spare services that need
+much to start; a worker starts in seconds, and all the others wait for it."""
+NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PodSettings:
     """What a fine-tune and its installation say about every pod."""
@@ -68,10 +74,25 @@ def pod_template(
 def _placement(pod: PodSettings) -> dict[str, Any]:
     placement: dict[str, Any] = {
         "nodeSelector": dict(pod.node_selector),
-        "tolerations": [dict(toleration) for toleration in pod.tolerations],
+        "tolerations": [*(dict(toleration) for toleration in pod.tolerations), *_silent_node(pod)],
         "priorityClassName": pod.priority_class_name,
     }
     return {field: value for field, value in placement.items() if value}
+
+
+def _silent_node(pod: PodSettings) -> list[dict[str, Any]]:
+    """For how long a silent node is put up with, where the user does not say so."""
+    given = {toleration.get("key") for toleration in pod.tolerations}
+    return [
+        {
+            "key": taint,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": SILENT_NODE_SECONDS,
+        }
+        for taint in NODE_TAINTS
+        if taint not in given
+    ]
 
 
 def _container(pod: PodSettings, *, name: str, command: str, volumes: Sequence[Volume]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_another_number_of_workers_is_another_job_that_waits_anew() -> None:
     world.settle()
     job = world.children[JOB]
     assert job["metadata"]["uid"] != first
-    assert (run_policy(job)["suspend"], template(job)["spec"].get("tolerations")) == (True, None)
+    assert (run_policy(job)["suspend"], TAINT in template(job)["spec"]["tolerations"]) == (True, False)
     assert job["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"] == 3
     assert world.phase == "Queued"
     told = world.status["workers"]

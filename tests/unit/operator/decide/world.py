@@ -71,6 +71,7 @@ class World:
         self.training_api_available = True
         self.watching_since = START
         self.last_status_write: datetime | None = None
+        self.silent_nodes: set[str] = set()
         self.posted: list[str] = []
         self._uids = itertools.count(1)
 
@@ -101,7 +102,9 @@ class World:
         """One cycle: decides and acts. Returns the number of writes."""
         decision = self.decide()
         writes = self._write_status(decision) + sum(self._apply(obj) for obj in decision.apply)
-        writes += sum(self._delete(deletion.ref, deletion.uid) for deletion in decision.delete)
+        writes += sum(
+            self._delete(deletion.ref, deletion.uid, at_once=deletion.at_once) for deletion in decision.delete
+        )
         return writes
 
     def settle(self, limit: int = 12) -> None:
@@ -133,7 +136,11 @@ class World:
         self.children[ref] = applied
         return 1
 
-    def _delete(self, ref: ChildRef, uid: str) -> int:
+    def _delete(self, ref: ChildRef, uid: str, *, at_once: bool) -> int:
+        if ref.kind == "Pod":
+            assert at_once
+            assert self.pods.pop(ref.name)["metadata"]["uid"] == uid
+            return 1
         assert self.children[ref]["metadata"]["uid"] == uid
         self.lose(ref)
         return 1
@@ -145,9 +152,19 @@ class World:
         return f"uid-{next(self._uids)}"
 
     def lose(self, ref: ChildRef) -> None:
-        """An object is deleted, and what it owns with it."""
+        """An object is deleted, and what it owns with it; pods of a silent node are only told to go."""
         uid = self.children.pop(ref)["metadata"]["uid"]
-        self.pods = {name: pod for name, pod in self.pods.items() if pod["owner"] != uid}
+        owned = {name: pod for name, pod in self.pods.items() if pod["owner"] == uid}
+        for name, pod in owned.items():
+            if pod["spec"].get("nodeName") not in self.silent_nodes:
+                del self.pods[name]
+            else:
+                self.tell_to_go(pod)
+
+    def tell_to_go(self, pod: dict[str, Any]) -> None:
+        """A pod is deleted, and has its grace to end."""
+        gone_at = format_time(self.now + timedelta(seconds=pod["spec"].get("grace", 25)))
+        pod["metadata"].setdefault("deletionTimestamp", gone_at)
 
     def live_for(self, seconds: float) -> None:
         """Time passes, and the operator wakes up whenever it asked to."""

@@ -23,7 +23,7 @@ USED = {
     ("", "serviceaccounts"): KEPT,
     ("batch", "jobs"): KEPT,
     ("kubeflow.org", "pytorchjobs"): KEPT,
-    ("", "pods"): WATCHED,
+    ("", "pods"): WATCHED | {"delete"},
     ("", "events"): {"list"},
     ("events.k8s.io", "events"): {"create"},
     ("authentication.k8s.io", "tokenreviews"): {"create"},
