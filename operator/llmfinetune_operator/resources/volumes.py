@@ -41,14 +41,23 @@ class Volume:
 
 
 def shared_volumes(config: RunConfig, *, existing_claim: str | None) -> list[Volume]:
-    """The volumes of every pod: workspace, configuration, progress credentials, scratch space and sources."""
+    """The volumes of every pod: workspace, configuration, progress credentials and scratch space."""
     return [
         _workspace(config.name, existing_claim),
         _run_config(config.name),
         _progress(config.name),
         Volume(name="scratch", path=SCRATCH, source={"emptyDir": {}}),
-        *_sources(config),
     ]
+
+
+def sources(config: RunConfig) -> list[Volume]:
+    """What model and data are read from, for the prepare Job.
+
+    Workers read what it left in the workspace, and must not mount these: a claim for one node would keep them
+    from spreading over others.
+    """
+    named = [parse_source(config.model.source), parse_source(config.dataset.source)]
+    return [*_claims(named), *_config_maps(named)]
 
 
 def origin(config: RunConfig, mounted: Iterable[Volume]) -> list[Volume]:
@@ -127,13 +136,8 @@ def _progress(name: str) -> Volume:
     )
 
 
-def _sources(config: RunConfig) -> Iterable[Volume]:
-    sources = [parse_source(config.model.source), parse_source(config.dataset.source)]
-    return [*_claims(sources), *_config_maps(sources)]
-
-
-def _claims(sources: list[Source]) -> Iterable[Volume]:
-    claims = sorted({source.name for source in sources if source.scheme == "pvc"})
+def _claims(named: list[Source]) -> Iterable[Volume]:
+    claims = sorted({source.name for source in named if source.scheme == "pvc"})
     for index, claim in enumerate(claims):
         yield Volume(
             name=f"source-claim-{index}",
@@ -143,8 +147,8 @@ def _claims(sources: list[Source]) -> Iterable[Volume]:
         )
 
 
-def _config_maps(sources: list[Source]) -> Iterable[Volume]:
-    config_maps = sorted({source.name for source in sources if source.scheme == "configMap"})
+def _config_maps(named: list[Source]) -> Iterable[Volume]:
+    config_maps = sorted({source.name for source in named if source.scheme == "configMap"})
     for index, name in enumerate(config_maps):
         yield Volume(
             name=f"source-config-map-{index}",

@@ -59,14 +59,40 @@ def test_only_preparation_gets_the_hugging_face_token_and_as_a_file() -> None:
     assert "HF_TOKEN" not in env(pod_spec(world, "prepare"))
 
 
-def test_every_mount_has_its_volume_and_every_path_its_own_mount() -> None:
-    source = {"source": "pvc://models/smollm"}
-    spec = pod_spec(World(model=source).prepared(), "train")
+@pytest.mark.parametrize("job", ["prepare", "train"])
+def test_every_mount_has_its_volume_and_every_path_its_own_mount(job: str) -> None:
+    spec = pod_spec(World(model={"source": "pvc://models/smollm"}).prepared(), job)
     paths = [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]]
     assert len(set(paths)) == len(paths)
     assert {m["name"] for m in mounts(spec).values()} == {v["name"] for v in spec["volumes"]}
-    assert mounts(spec)["/mnt/llmfinetune/claims/models"]["readOnly"] is True
-    assert mounts(spec)["/mnt/llmfinetune/configmaps/flashcards"]["readOnly"] is True
+
+
+def test_only_preparation_mounts_the_sources_which_may_be_bound_to_one_node() -> None:
+    world = World(model={"source": "pvc://models/smollm"}).prepared()
+    preparing, training = mounts(pod_spec(world, "prepare")), mounts(pod_spec(world, "train"))
+    sources = {"/mnt/llmfinetune/claims/models", "/mnt/llmfinetune/configmaps/flashcards"}
+    assert all(preparing[path]["readOnly"] for path in sources)
+    assert sources.isdisjoint(training)
+
+
+UNREACHABLE = "node.kubernetes.io/unreachable"
+TOLERATED: dict[str, tuple[list[dict[str, Any]], list[int | None]]] = {
+    "not for long where nothing is said": ([], [30]),
+    "not for long beside other tolerations": ([{"key": "gpu", "operator": "Exists"}], [30]),
+    "as long as the user says": (
+        [{"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 600}],
+        [600],
+    ),
+    "for ever where the user says so": ([{"key": UNREACHABLE, "operator": "Exists"}], [None]),
+}
+
+
+@pytest.mark.parametrize("job", ["prepare", "train"])
+@pytest.mark.parametrize(("given", "seconds"), TOLERATED.values(), ids=TOLERATED.keys())
+def test_silent_nodes_are_put_up_with(job: str, given: list[Any], seconds: list[int | None]) -> None:
+    spec = pod_spec(World(workers={"replicas": 1, "tolerations": given}).prepared(), job)
+    found = [each.get("tolerationSeconds") for each in spec["tolerations"] if each["key"] == UNREACHABLE]
+    assert found == seconds
 
 
 def test_users_tune_the_environment_but_not_the_contract() -> None:
