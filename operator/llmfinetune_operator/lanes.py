@@ -6,7 +6,9 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 PATIENCE_SECONDS: Final = 10.0
-"""A key that has waited for so long goes before the urgent ones."""
+"""A key that has waited for so long takes turns with the urgent ones."""
+MOST_IN_A_ROW: Final = 3
+"""Urgent keys that go before such a one. If all who have waited went first, nothing new would be begun."""
 
 
 class Lanes(Generic[K]):
@@ -15,6 +17,7 @@ class Lanes(Generic[K]):
     def __init__(self) -> None:
         self._urgent: dict[K, float] = {}
         self._patient: dict[K, float] = {}
+        self._in_a_row = 0
 
     def __len__(self) -> int:
         """Keys that wait."""
@@ -45,7 +48,9 @@ class Lanes(Generic[K]):
             StopIteration: none waits.
         """
         waited = now - next(iter(self._patient.values()), now)
-        lane = self._patient if not self._urgent or waited >= PATIENCE_SECONDS else self._urgent
+        is_its_turn = waited >= PATIENCE_SECONDS and self._in_a_row >= MOST_IN_A_ROW
+        lane = self._patient if not self._urgent or is_its_turn else self._urgent
+        self._in_a_row = 0 if lane is self._patient else self._in_a_row + 1
         key = next(iter(lane))
         del lane[key]
         return key

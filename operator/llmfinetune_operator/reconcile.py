@@ -129,11 +129,12 @@ class Reconciler:
         if taken is not None:
             complete = await self._gatherer.with_unwatched(taken, key, observed, memory)
             return await self._act(key, complete, memory)
+        if self._can_tell_later(observed.fine_tune, decision, memory):
+            return decision
         after = self._gatherer.after_writing(key, observed, memory)
         if after is not observed:
             decision = self._decide(after, self._settings, now)
-        if not self._can_tell_later(observed.fine_tune, decision, memory):
-            await self._write_status(key, observed.fine_tune, decision, memory)
+        await self._write_status(key, observed.fine_tune, decision, memory)
         return decision
 
     def _can_tell_later(self, fine_tune: Object, decision: Decision, memory: Memory) -> bool:

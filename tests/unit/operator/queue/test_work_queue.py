@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmfinetune_operator.lanes import PATIENCE_SECONDS
+from llmfinetune_operator.lanes import MOST_IN_A_ROW, PATIENCE_SECONDS
 from llmfinetune_operator.queue import Backoff, ShutDownError, WorkQueue
 from tests.unit.operator.queue.clock import FakeClock
 
@@ -51,13 +51,24 @@ async def test_urgent_keys_go_first_each_lane_in_its_order(queue: WorkQueue[str]
     assert [await take(queue) for _ in range(4)] == ["c", "b", "a", "d"]
 
 
-async def test_what_is_urgent_does_not_keep_others_waiting_for_ever(
+async def test_what_has_waited_for_long_and_what_is_urgent_take_turns(
     queue: WorkQueue[str], clock: FakeClock
 ) -> None:
-    queue.add("patient")
+    for key in ("old", "older"):
+        queue.add(key)
     clock.advance(PATIENCE_SECONDS)
-    queue.add("urgent", urgent=True)
-    assert [await take(queue) for _ in range(2)] == ["patient", "urgent"]
+    for number in range(2 * MOST_IN_A_ROW):
+        queue.add(f"urgent-{number}", urgent=True)
+    urgent = [f"urgent-{number}" for number in range(2 * MOST_IN_A_ROW)]
+    expected = [*urgent[:MOST_IN_A_ROW], "old", *urgent[MOST_IN_A_ROW:], "older"]
+    assert [await take(queue) for _ in expected] == expected
+
+
+async def test_what_has_not_waited_for_long_lets_all_that_is_urgent_go_first(queue: WorkQueue[str]) -> None:
+    queue.add("patient")
+    for number in range(2 * MOST_IN_A_ROW):
+        queue.add(f"urgent-{number}", urgent=True)
+    assert "patient" not in [await take(queue) for _ in range(2 * MOST_IN_A_ROW)]
 
 
 async def test_an_urgent_key_stays_urgent_through_a_delay_and_while_held(

@@ -80,6 +80,7 @@ async def test_while_others_wait_to_be_begun_the_first_status_follows_their_chil
     world.busy = True
     assert await world.reconcile(KEY) == FOLLOW_UP_SECONDS
     assert world.cluster.writes == ["apply ConfigMap"]
+    assert len(world.seen) == 1, "nothing is decided that nobody is told"
     await world.reconcile(KEY)
     assert world.cluster.writes == ["apply ConfigMap", "status"]
 
