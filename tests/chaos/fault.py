@@ -47,6 +47,8 @@ class Fault:
 
     name: str
     inject: Action
+    arrange: Action = lambda _victim: None
+    """Makes true what it needs beside its workers, before training is looked at."""
     heal: Action | None = None
     """Ends the fault. Recovery is measured from its begin where there is one, else from the injection."""
     back: Back = resumed

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos import faults_of_control as control
+from tests.chaos import faults_of_nodes as nodes
 from tests.chaos import faults_of_resources as resources
 from tests.chaos import faults_of_volumes as volumes
 from tests.chaos import faults_of_workers as workers
@@ -83,6 +84,24 @@ SCENARIOS = (
         faults=(resources.OUT_OF_MEMORY, resources.STALLED, resources.NO_ROOM),
         spec={"workers": {"schedulingTimeout": resources.WAIT_FOR_NODES}},
         place=resources.impatient_operator,
+    ),
+    Scenario(
+        name="two-nodes",
+        faults=(
+            nodes.SPREAD,
+            nodes.NODE_LOST,
+            nodes.NODE_BACK,
+            nodes.NODE_RESTARTED,
+            nodes.WORKER_MOVED,
+        ),
+        spec={"storage": {"accessModes": ["ReadWriteMany"]}, "workers": {"tolerations": [nodes.TOLERATION]}},
+        place=nodes.second_node,
+    ),
+    Scenario(
+        name="one-volume",
+        faults=(nodes.TOGETHER,),
+        spec={"workers": {"tolerations": [nodes.TOLERATION]}},
+        place=nodes.second_node,
     ),
     Scenario(
         name="small-volume",

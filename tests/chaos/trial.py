@@ -40,7 +40,7 @@ class Trial:
             TrainingEndedError: it was not injected, because too few steps are left.
         """
         try:
-            self._arrange(fault.workers)
+            self._arrange(fault)
             seconds = self._inject(fault)
         except TrainingEndedError:
             raise
@@ -90,8 +90,8 @@ class Trial:
         assert len(jobs) == 1, f"{fault.name}: {len(jobs)} jobs"
         return times[-1] - moment.time
 
-    def _arrange(self, workers: int) -> None:
-        victim = self.victim
+    def _arrange(self, fault: Fault) -> None:
+        victim, workers = self.victim, fault.workers
         found = victim.get()
         if phase(found) in {"Succeeded", "Failed"}:
             raise TrainingEndedError(f"{victim.name} is {phase(found)}")
@@ -104,6 +104,7 @@ class Trial:
                 and (steps[-1].world_size == workers or steps[-1].step >= victim.total_steps)
             ),
         )
+        fault.arrange(victim)
         victim.wait_for_steps(self._rng.randint(*GAP_STEPS))
 
     def _to_the_end(self) -> Samples:

@@ -5,6 +5,9 @@ node's word that they ended, for ever where it never comes. Until then nobody el
 other workers cannot go on by themselves either: a peer that went silent has closed no connection, so that
 they wait for it, and the rendezvous may have gone with it. So all workers start anew, and pods that should
 have ended are removed without that word.
+
+One that still runs then, behind a broken network, does no harm: its token is void with its pod, the history
+it appends to has been replaced, and what it saves is a state of the same training.
 """
 
 from collections.abc import Iterable

@@ -52,12 +52,10 @@ def _limited(view: View, room: Room, *, on_one_node: bool) -> str:
 def _placement(view: View, *, on_one_node: bool) -> str:
     nodes = {pod.get("spec", {}).get("nodeName") for pod in view.worker_pods} - {None}
     where = f"on {len(nodes)} node{'s' if len(nodes) != 1 else ''}"
-    why = (
-        "they share one, as the claim is ReadWriteOnce"
-        if on_one_node
-        else "they spread over nodes, as the claim is ReadWriteMany"
-    )
-    return f"all workers have a node, {where}; {why}"
+    if on_one_node:
+        return f"all workers have a node, {where}; they share one, as the claim is ReadWriteOnce"
+    spread = "spread over nodes" if len(nodes) > 1 else "may spread over more"
+    return f"all workers have a node, {where}; they {spread}, as the claim is ReadWriteMany"
 
 
 def worker_trouble(view: View, room: Room) -> Trouble | None:

@@ -228,16 +228,35 @@ def replace_settings(world: World, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("modes", "says"),
+    ("mode", "nodes", "says"),
     [
-        pytest.param(["ReadWriteOnce"], "they share one, as the claim is ReadWriteOnce", id="one node"),
-        pytest.param(["ReadWriteMany"], "they spread over nodes, as the claim is ReadWriteMany", id="many"),
+        pytest.param(
+            "ReadWriteOnce",
+            ["a", "a"],
+            "on 1 node; they share one, as the claim is ReadWriteOnce",
+            id="one must do",
+        ),
+        pytest.param(
+            "ReadWriteMany",
+            ["a", "b"],
+            "on 2 nodes; they spread over nodes, as the claim is ReadWriteMany",
+            id="several",
+        ),
+        pytest.param(
+            "ReadWriteMany",
+            ["a", "a"],
+            "on 1 node; they may spread over more, as the claim is ReadWriteMany",
+            id="only one has room",
+        ),
     ],
 )
-def test_how_workers_are_placed_is_said(modes: list[str], says: str) -> None:
-    cluster = Cluster(places=4, workers=workers(2), storage={"accessModes": modes})
-    assert cluster.children[CLAIM]["spec"]["accessModes"] == modes
-    assert cluster.message() == f"all workers have a node, on 1 node; {says}"
+def test_how_workers_are_placed_is_said(mode: str, nodes: list[str], says: str) -> None:
+    cluster = Cluster(places=4, workers=workers(2), storage={"accessModes": [mode]})
+    assert cluster.children[CLAIM]["spec"]["accessModes"] == [mode]
+    for index, node in enumerate(nodes):
+        cluster.pods[f"medical-worker-{index}"]["spec"]["nodeName"] = node
+    cluster.live_for(10)
+    assert cluster.message() == f"all workers have a node, {says}"
 
 
 def test_more_are_asked_for_than_there_was_room_for_where_the_least_number_says_so() -> None:

@@ -1,0 +1,65 @@
+"""A worker whose node is gone, on a real API server: the control plane is played, nobody ends the pod."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from llmfinetune_operator.constants import ANNOTATION_ATTEMPT
+from tests.api.client import Json
+from tests.api.operator.process import OperatorProcess
+from tests.api.operator.world import World
+
+pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
+WORKER = "medical-worker-0"
+
+
+@pytest.fixture
+def job(operator: OperatorProcess, world: World) -> Json:
+    world.create()
+    world.finish_prepare()
+    made: Json = world.until(lambda: world.get("pytorchjobs", "medical"))
+    return made
+
+
+def worker(world: World, job: Json) -> None:
+    """Play the training operator and the scheduler: a worker on a node."""
+    template = job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
+    owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "controller": True, "name": "medical"}
+    metadata = {
+        "name": WORKER,
+        "labels": template["metadata"]["labels"],
+        "ownerReferences": [{**owner, "uid": job["metadata"]["uid"]}],
+    }
+    spec = {**template["spec"], "nodeName": "far-away"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    answer = world.client.request("POST", world.path("pods"), body)
+    assert answer.status == 201, answer.body
+
+
+def tell(world: World, *, ready: bool) -> None:
+    """Play the kubelet, or the control plane that has not heard of it for long."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = [
+        {"type": kind, "status": str(status), "lastTransitionTime": now}
+        for kind, status in {"PodScheduled": True, "ContainersReady": True, "Ready": ready}.items()
+    ]
+    world.patch("pods", WORKER, {"status": {"phase": "Running", "conditions": conditions}}, "status")
+
+
+def test_workers_start_anew_though_nobody_ends_the_lost_one(world: World, job: Json) -> None:
+    worker(world, job)
+    tell(world, ready=True)
+    world.until(lambda: world.status()["workers"]["ready"] == 1)
+    tell(world, ready=False)
+    failure: Json = world.until(lambda: world.status().get("failure"))
+    assert (failure["category"], failure["pod"]) == ("NodeLost", WORKER)
+    assert "far-away" in failure["message"]
+    answer = world.client.request("DELETE", world.path("pods", WORKER), {"gracePeriodSeconds": 1})
+    assert answer.body["metadata"]["deletionTimestamp"]
+    world.until(lambda: world.get("pytorchjobs", "medical") is None)
+    assert world.get("pods", WORKER) is not None
+    counts = world.status()["workers"]
+    assert (counts["restarts"], counts["lastRestartReason"]) == (1, "NodeLost")
+    world.until(lambda: world.get("pods", WORKER) is None, timeout=30)
+    made: Json = world.until(lambda: world.get("pytorchjobs", "medical"))
+    assert made["metadata"]["annotations"][ANNOTATION_ATTEMPT] == "2"
