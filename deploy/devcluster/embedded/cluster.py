@@ -113,11 +113,13 @@ class EmbeddedCluster:
 
     def lose_node(self) -> None:
         """End the second node as a power failure would."""
-        self.nodes.lose(self._second_node())
+        node = self._added_node()
+        self.nodes.lose(node)
 
     def remove_node(self) -> None:
         """Drain the second node and remove all of it."""
-        self.nodes.remove(self._second_node())
+        node = self._added_node()
+        self.nodes.remove(node)
 
     def restart(self, name: str) -> None:
         """End one program and start it again."""
@@ -136,6 +138,12 @@ class EmbeddedCluster:
         if not self.is_running():
             raise NotRunningError("the embedded cluster does not run", hint="python3 -m devcluster up")
         return self.settings.node(2)
+
+    def _added_node(self) -> Node:
+        node = self._second_node()
+        if not node.is_added:
+            raise NotRunningError("there is no second node", hint="python3 -m devcluster node add")
+        return node
 
     def _start_control_plane(self) -> None:
         for node in self.settings.nodes:

@@ -51,8 +51,9 @@ def read_image(storage: Path, name: str) -> StoredImage:
 
 
 def image_names(storage: Path) -> set[str]:
-    """Return the names of all images."""
-    images = json.loads((storage / "overlay-images/images.json").read_text())
+    """Return the names of all images, none where nothing was built yet."""
+    index = storage / "overlay-images/images.json"
+    images = json.loads(index.read_text()) if index.exists() else []
     return {name for image in images for name in image.get("names", ())}
 
 

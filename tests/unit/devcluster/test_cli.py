@@ -42,6 +42,15 @@ def test_log_of_a_cluster_that_is_not_there(capsys: pytest.CaptureFixture[str]) 
     assert "no cluster is up" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("action", ["add", "lose", "remove"])
+def test_a_second_node_needs_a_cluster(
+    action: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert main(["node", action]) == ExitCode.NOT_RUNNING
+    assert "hint: python3 -m devcluster up" in capsys.readouterr().err
+
+
 def test_status_in_words() -> None:
     found = Status(
         provider="embedded",

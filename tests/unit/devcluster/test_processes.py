@@ -51,6 +51,26 @@ def test_registry_finds_and_forgets(tmp_path: Path) -> None:
     assert not registry.stop("sleeper")
 
 
+SAYS_GOODBYE = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("bye", flush=True))
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_process_has_no_time_for_anything(tmp_path: Path) -> None:
+    registry, words = Registry(tmp_path / "records"), tmp_path / "log"
+    process = start("polite", [sys.executable, "-c", SAYS_GOODBYE], log=words)
+    registry.record(process)
+    while not words.read_text():
+        time.sleep(0.01)
+    registry.kill("polite")
+    assert not process.is_alive()
+    assert registry.find("polite") is None
+    assert words.read_text() == "up\n"
+
+
 def test_unreadable_record_is_no_process(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     assert Registry(tmp_path).find("broken") is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.errors import DevClusterError
-from devcluster.images.store import chain_ids, full_name, item_name, read_image
+from devcluster.images.store import chain_ids, full_name, image_names, item_name, read_image
 from devcluster.oci import digest, encode
 
 NAMES = {
@@ -57,6 +57,14 @@ def test_layers_come_from_the_lowest_to_the_topmost(tmp_path: Path) -> None:
     image = read_image(storage(tmp_path), "docker.io/a/b:dev")
     assert [layer.folder.parent.name for layer in image.layers] == ["bottom", "top"]
     assert [layer.chain for layer in image.layers] == ["sha256:aa", digest(b"sha256:aa sha256:bb")]
+
+
+def test_images_without_a_name_are_left_out(tmp_path: Path) -> None:
+    assert image_names(storage(tmp_path)) == {"docker.io/a/b:dev"}
+
+
+def test_before_the_first_build_there_are_no_images(tmp_path: Path) -> None:
+    assert image_names(tmp_path) == set()
 
 
 def test_absent_image_says_how_to_build_it(tmp_path: Path) -> None:
