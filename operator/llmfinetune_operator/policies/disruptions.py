@@ -20,6 +20,9 @@ _PRESSURE = Known(
 _SHUT_DOWN = Known("NodeLost", "NodeShutdown", "the node shut down", _GOES_ON)
 _TAINTED = Known("NodeLost", "NodeUnreachable", "the node stopped to answer, or got a taint", _GOES_ON)
 _GONE = Known("NodeLost", "NodeGone", "the pod's node does not exist any more", _GOES_ON)
+_RESTARTED = Known(
+    "NodeLost", "NodeRestarted", "the node or its container runtime started anew under the pod", _GOES_ON
+)
 _REFUSED = Known(
     "Scheduling",
     "NodeRefusedPod",
@@ -54,6 +57,12 @@ DISRUPTIONS: Final[Mapping[str, Known]] = {
     "OutOfpods": _REFUSED,
     "UnexpectedAdmissionError": _REFUSED,
 }
+
+
+LOST_TRACK: Final[Mapping[str, Known]] = {"Unknown": _RESTARTED, "ContainerStatusUnknown": _RESTARTED}
+"""Reasons of a container that ended while its runtime or its kubelet was not there to see it."""
+WITHOUT_GOODBYE: Final = frozenset({_GONE.reason, _RESTARTED.reason})
+"""Ends that no process had time for, not even its kernel: peers may still wait for an answer."""
 
 
 def disruption(reason: str, message: str) -> Known:

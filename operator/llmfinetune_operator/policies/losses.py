@@ -17,6 +17,7 @@ from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.categories import CATEGORIES, is_free
 from llmfinetune_operator.policies.counts import Counts
+from llmfinetune_operator.policies.disruptions import WITHOUT_GOODBYE
 from llmfinetune_operator.policies.termination import FIRST_RETRYABLE_EXIT_CODE, explain
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import names
@@ -34,6 +35,8 @@ class Losses(NamedTuple):
 
     counts: Counts
     failure: FailureStatus | None = None
+    without_goodbye: bool = False
+    """Whether the others may not have heard of it, and wait for the lost one."""
 
 
 def losses(view: View, *, asked: int) -> Losses:
@@ -51,7 +54,9 @@ def losses(view: View, *, asked: int) -> Losses:
     seen = [_see(remembered.get(name), live.get(name), gone) for name in sorted({*live, *remembered})]
     counts = replace(before, pods=tuple(each.pod for each in seen))
     lost = [each for each in seen if each.newly_lost]
-    return _counted(view, counts, lost, is_whole=_others_are_there(view, live, lost, asked=asked))
+    found = _counted(view, counts, lost, is_whole=_others_are_there(view, live, lost, asked=asked))
+    reasons = {each.ending.reason for each in lost if each.ending is not None}
+    return found._replace(without_goodbye=bool(reasons & WITHOUT_GOODBYE))
 
 
 class _Seen(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from llmfinetune_operator.api.v1alpha1 import FailureStatus
-from llmfinetune_operator.policies.disruptions import disruption
+from llmfinetune_operator.policies.disruptions import LOST_TRACK, disruption
 from llmfinetune_operator.policies.known import Known
 from llmfinetune_operator.policies.pods import Termination
 from llmfinetune_operator.policies.trouble import failure
@@ -121,6 +121,8 @@ def _known(ended: Termination) -> Known:
         return _OUT_OF_MEMORY
     if ended.disruption:
         return disruption(ended.disruption, ended.told)
+    if ended.reason in LOST_TRACK:
+        return LOST_TRACK[ended.reason]
     if ended.reason in {"ContainerCannotRun", "StartError"}:
         return _CANNOT_START
     if ended.exit_code in _EXIT_CODES:

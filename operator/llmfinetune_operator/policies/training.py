@@ -69,6 +69,8 @@ def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> Trainin
         return replace(step, apply=True)
     if lost.failure is not None:
         return worker_failed(view, step, lost.failure)
+    if lost.without_goodbye:
+        return next_attempt(view, step, step.counts)
     if has_lost_worker(view):
         return next_attempt(view, step, step.counts.restarted(view, CATEGORY))
     trouble = worker_trouble(view, room)

@@ -107,6 +107,40 @@ def test_two_workers_of_one_lost_node_are_one_restart() -> None:
     assert not [name for name in world.pods if "worker" in name]
 
 
+ABRUPT = {
+    "the node's runtime came back and found the container ended": (255, "Unknown", ""),
+    "the kubelet came back and did not find it": (137, "ContainerStatusUnknown", ""),
+    "the node was removed from the cluster": (137, "", "DeletionByPodGC"),
+}
+
+
+@pytest.mark.parametrize(("code", "reason", "disruption"), ABRUPT.values(), ids=ABRUPT.keys())
+def test_all_start_anew_when_one_ended_without_closing_its_connections(
+    code: int, reason: str, disruption: str
+) -> None:
+    world = training()
+    world.end("medical-worker-0", code, reason=reason)
+    if disruption:
+        world.disrupt("medical-worker-0", disruption, None)
+    world.settle()
+    assert world.status["attempt"] == 2
+    world.start_workers()
+    world.live_for(600)
+    workers = world.status["workers"]
+    assert (workers["restarts"], workers.get("failures", 0)) == (1, 0)
+    assert workers["lastRestartReason"] == "NodeLost"
+    assert (world.phase, world.status["attempt"]) == ("Training", 2)
+
+
+def test_others_go_on_when_one_could_say_goodbye() -> None:
+    world = training()
+    world.disrupt("medical-worker-0", "DeletionByTaintManager")
+    world.settle()
+    world.replace("medical-worker-0")
+    world.live_for(600)
+    assert (world.status["attempt"], world.status["workers"]["lastRestartReason"]) == (1, "NodeLost")
+
+
 def test_a_pod_that_takes_long_to_end_on_a_node_that_answers_is_left_to_it() -> None:
     world = training()
     world.tell_to_go(world.pods["medical-worker-0"])

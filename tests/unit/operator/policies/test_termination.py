@@ -36,6 +36,13 @@ ENDINGS = {
         True,
     ),
     "killed": (ended(137), "Internal", "ContainerKilled", True),
+    "ended while its runtime was away": (ended(255, "Unknown"), "NodeLost", "NodeRestarted", True),
+    "ended while its kubelet was away": (
+        ended(137, "ContainerStatusUnknown"),
+        "NodeLost",
+        "NodeRestarted",
+        True,
+    ),
     "no such command": (ended(128, "StartError"), "Image", "ContainerCannotRun", True),
     "an exit code beyond any": (ended(-1), "Internal", "ContainerFailed", False),
 }
