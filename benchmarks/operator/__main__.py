@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.api.client import Kubectl
-from tests.api.operator.process import REPOSITORY, OperatorProcess, cpu_seconds
+from tests.api.operator.process import REPOSITORY, OperatorProcess, eventually
 from tests.api.operator.rights import install_rights
 
 from benchmarks.operator.load import Load
 from benchmarks.operator.node import simulated
+from benchmarks.operator.processors import Moment, fixed_work_seconds
 from devcluster.apiserver import ApiServer
 from llmfinetune_operator.cluster import load_configuration
 
@@ -51,7 +52,7 @@ class Figure:
         targets = ((">=", self.at_least), ("<=", self.at_most))
         target = next((f"{sign} {limit:g}" for sign, limit in targets if limit is not None), "")
         verdict = "" if not target else "ok" if self.is_met else "MISSED"
-        return f"{self.name:<50} {self.value:>10.3f} {self.unit:<6} {target:>9}  {verdict}"
+        return f"{self.name:<64} {self.value:>10.3f} {self.unit:<6} {target:>9}  {verdict}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,8 @@ def cluster(folder: Path, options: argparse.Namespace) -> Iterator[Cluster]:
     with ApiServer() as server:
         kubectl = Kubectl(server.kubectl, server.kubeconfig)
         kubectl("apply", "--server-side", "-f", str(CRD))
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRD))
+        # `kubectl wait` fails on a definition that has no condition yet.
+        eventually(lambda: kubectl.run("get", "llmfinetunes").returncode == 0)
         # A token costs the API server less than a certificate, and is what an installed operator has.
         installed = install_rights(kubectl, "base", folder / "kubeconfig")
         with ExitStack() as stack:
@@ -118,16 +120,20 @@ async def measure(
     operator: OperatorProcess, load: Load, pids: Mapping[str, int], count: int
 ) -> AsyncIterator[Figure]:
     """Measure one figure after the other."""
+    yield Figure(name="processor time of a fixed work", value=fixed_work_seconds(), unit="s")
     pids = {"operator": operator.pid, **pids}
-    before, requests = {name: cpu_seconds(pid) for name, pid in pids.items()}, operator.num_requests()
+    before, requests = Moment.now(pids), operator.num_requests()
     _, arrived = await asyncio.gather(load.create(count), load.wait_for_children(count))
+    begun = Moment.now(pids)
     yield Figure(name=f"first children of {count} fine-tunes", value=arrived.rate, unit="1/s", at_least=30)
-    yield Figure(name="load average of the last minute", value=os.getloadavg()[0], unit="")
+    for figure in processor_times(before, begun, count, when="until then"):
+        yield figure
+    share = 100 * begun.others_share(before)
+    yield Figure(name="share of the machine that others took", value=share, unit="%")
     writes = await writes_while_idle(operator)
     # Measured before the last reconcile, the processor's share would depend on when that happens to be.
-    for name, pid in pids.items():
-        used = 1000 * (cpu_seconds(pid) - before[name]) / count
-        yield Figure(name=f"processor time for each, {name}", value=used, unit="ms")
+    for figure in processor_times(before, Moment.now(pids), count, when="in all"):
+        yield figure
     yield Figure(name="requests for each", value=(operator.num_requests() - requests) / count, unit="")
     yield Figure(name="memory", value=operator.resident_bytes() / MEGABYTE, unit="MB", at_most=120)
     yield Figure(name=f"writes in {IDLE_SECONDS:g} s without a change", value=writes, unit="", at_most=0)
@@ -136,6 +142,15 @@ async def measure(
     yield Figure(name="spec to child, 99th percentile", value=reactions.percentile(99), unit="s", at_most=1)
     resident = operator.resident_bytes() / MEGABYTE
     yield Figure(name="memory at the end", value=resident, unit="MB", at_most=120)
+
+
+def processor_times(before: Moment, after: Moment, count: int, *, when: str) -> list[Figure]:
+    """Return what each fine-tune has cost each program, and all of them."""
+    used = after.used_since(before)
+    return [
+        Figure(name=f"processor time for each {when}, {name}", value=1000 * seconds / count, unit="ms")
+        for name, seconds in {**used, "all programs": sum(used.values())}.items()
+    ]
 
 
 async def writes_while_idle(operator: OperatorProcess) -> int:
