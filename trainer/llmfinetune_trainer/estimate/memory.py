@@ -23,6 +23,12 @@ OPTIMIZER_BYTES = 16
 CHECKPOINT_BYTES = 16
 """The copy that is written while training goes on: master and moments, and the file in the making."""
 
+FRAGMENTED = 0.5
+"""Of what autograd keeps: more that the allocator holds, because the next micro-batch's tensors have other
+sizes and do not fit into what is free. Measured, on glibc."""
+USUAL_WIDTH = 4
+"""Times the hidden size, where an architecture does not say how wide its widest layer is."""
+
 
 class Memory(NamedTuple):
     """Bytes by part."""
@@ -92,10 +98,11 @@ def _fused(shape: Shape, rows: int, recompute: bool) -> Buffers:
 
 
 def _general(shape: Shape, rows: int) -> Buffers:
-    """Autograd's own: what it keeps, gradients of the widest layer in passing, logits also in 32 bits."""
-    widest = max(shape.config.hidden_size, getattr(shape.config, "intermediate_size", None) or 0)
+    """Autograd's own: what it keeps, gradients of the widest layer in passing, logits with two copies of them
+    in 32 bits."""
+    widest = getattr(shape.config, "intermediate_size", None) or USUAL_WIDTH * shape.config.hidden_size
     return Buffers(
-        saved=rows * shape.saved_per_token,
+        saved=int(rows * shape.saved_per_token * (1.0 + FRAGMENTED)),
         work=rows * 8 * widest * shape.item_bytes,
-        logits=min(rows, CHUNK_ROWS) * shape.config.vocab_size * (4 + 2 * shape.item_bytes),
+        logits=min(rows, CHUNK_ROWS) * shape.config.vocab_size * (8 + shape.item_bytes),
     )
