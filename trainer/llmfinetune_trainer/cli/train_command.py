@@ -13,6 +13,7 @@ from llmfinetune_trainer.config.layout import HF_TOKEN, Layout
 from llmfinetune_trainer.config.messages import Result
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.engine.stop import StopSignal
+from llmfinetune_trainer.imports import without_collection
 from llmfinetune_trainer.launcher.outcome import attempt_of
 from llmfinetune_trainer.report.sink import History, Sink
 
@@ -22,9 +23,10 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     config = arguments.configuration(options)
     layout = Layout(options.workspace)
     with StopSignal() as stop:
-        from llmfinetune_trainer.engine import session
-        from llmfinetune_trainer.engine.distributed import Alone
-        from llmfinetune_trainer.prepare import prepare
+        with without_collection():
+            from llmfinetune_trainer.engine import session
+            from llmfinetune_trainer.engine.distributed import Alone
+            from llmfinetune_trainer.prepare import prepare
 
         token = hub_token(HF_TOKEN, environment)
         say(summary(prepare(config, layout, token=token, offline=options.offline, progress=say)))

@@ -4,16 +4,14 @@ once.
 Nothing may start a thread or compute: what is forked would not have its threads.
 """
 
-import gc
+from llmfinetune_trainer.imports import without_collection
 
-import torch.distributed
-import torch.utils.tensorboard
-from transformers.models.llama import modeling_llama
+# What was imported is frozen: objects that are never looked at stay in memory that forked processes share.
+with without_collection():
+    import torch.distributed
+    import torch.utils.tensorboard
+    from transformers.models.llama import modeling_llama
 
-from llmfinetune_trainer.engine import session
+    from llmfinetune_trainer.engine import session
 
 __all__ = ["modeling_llama", "session", "torch"]
-
-# Objects that are never collected stay in memory that the forked processes share.
-gc.collect()
-gc.freeze()
