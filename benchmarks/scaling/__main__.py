@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, with_efficiency
+from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, middle_of, with_efficiency
 from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import Workload
 
@@ -41,10 +41,17 @@ def main() -> None:
         targets=list(setup.workload.targets),
     )
     (output / "job.json").write_text(json.dumps(asdict(job)), encoding="utf-8")
-    groups = [group_figures(run_group(job, count), shares_cores=job.shares_cores(count)) for count in COUNTS]
-    figures = {"threads_per_process": job.threads, "groups": with_efficiency(groups)}
+    rounds = [
+        with_efficiency([measured(job, count) for count in options.processes]) for _ in range(options.rounds)
+    ]
+    figures = {"threads_per_process": job.threads, "rounds": options.rounds, "groups": middle_of(rounds)}
     _write(figures)
     print(table(figures))
+
+
+def measured(job: Job, count: int) -> dict[str, Any]:
+    """Figures of so many ranks."""
+    return group_figures(run_group(job, count), shares_cores=job.shares_cores(count))
 
 
 def run_group(job: Job, count: int) -> list[RankReport]:
@@ -120,6 +127,8 @@ def _write(figures: dict[str, Any]) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2, help="optimizer steps for each number of processes")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all are measured; the median counts")
+    parser.add_argument("--processes", type=int, nargs="+", default=COUNTS, help="numbers of processes")
     parser.add_argument("--batch-size", type=int, default=64, help="samples in an optimizer step")
     parser.add_argument("--threads", type=int, help="cores of a process (default: what 4 of them can have)")
     parser.add_argument("--data", type=Path, help="alpaca rows as JSON (default: LLMFINETUNE_DATA)")

@@ -88,3 +88,11 @@ def with_efficiency(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         for speed in [group["tokens_per_second"]]
         for ideal in [first["tokens_per_second"] * group["gemm_gflops"] / first["gemm_gflops"]]
     ]
+
+
+def middle_of(rounds: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of every number of ranks the round of median efficiency: a slow moment of the machine is left out."""
+    return [
+        sorted(groups, key=lambda group: float(group["efficiency"]))[(len(groups) - 1) // 2]
+        for groups in zip(*rounds, strict=True)
+    ]

@@ -1,7 +1,7 @@
 """Scaling figures from ranks' reports."""
 
 import pytest
-from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, with_efficiency
+from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, middle_of, with_efficiency
 
 
 def job(*, cores: int, threads: int) -> Job:
@@ -44,3 +44,9 @@ def test_the_ideal_is_what_the_cores_of_a_group_can_multiply() -> None:
     assert two["speedup"] == pytest.approx(1.71)
     assert two["efficiency"] == pytest.approx(0.95)
     assert shared["efficiency"] == pytest.approx(1.0)
+
+
+def test_a_slow_round_of_one_number_of_processes_is_left_out() -> None:
+    usual, slow = {"efficiency": 0.95}, {"efficiency": 0.4}
+    alone = {"efficiency": 1.0}
+    assert middle_of([[alone, slow], [alone, usual], [alone, {"efficiency": 0.97}]]) == [alone, usual]
