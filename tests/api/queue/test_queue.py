@@ -14,6 +14,16 @@ from tests.api.queue.kueue import FLAVOR_SELECTOR, FLAVOR_TOLERATION, Kueue
 pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
 POLICY = {"queueName": "team-a"}
 OWN_TOLERATION = {"key": "dedicated", "operator": "Exists"}
+NODE_TOLERATIONS = [
+    {
+        "key": f"node.kubernetes.io/{taint}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 30,
+    }
+    for taint in ("not-ready", "unreachable")
+]
+MADE_WITH = [OWN_TOLERATION, *NODE_TOLERATIONS]
 WORKERS = {
     "replicas": 2,
     "minReplicas": 1,
@@ -99,7 +109,7 @@ def test_what_the_queue_sets_on_admission_stays(
     world.settled()
     found = job(world)
     assert pod_spec(found)["nodeSelector"] == {**WORKERS["nodeSelector"], **FLAVOR_SELECTOR}  # type: ignore[dict-item]
-    assert pod_spec(found)["tolerations"] == [OWN_TOLERATION, FLAVOR_TOLERATION]
+    assert pod_spec(found)["tolerations"] == [*MADE_WITH, FLAVOR_TOLERATION]
     assert (found or {})["metadata"]["generation"] == admitted["metadata"]["generation"]
     assert "NoMatchingWorkload PyTorchJob medical" not in kueue.told
     operator.kill()
@@ -116,14 +126,14 @@ def test_an_evicted_job_waits_again_and_is_admitted_again(
     world.until(lambda: suspended(job(world)) is True)
     world.until(lambda: phase(world) == "Queued")
     world.settled()
-    assert pod_spec(job(world))["tolerations"] == [OWN_TOLERATION]
+    assert pod_spec(job(world))["tolerations"] == MADE_WITH
     kueue.quota = 4
     world.until(lambda: suspended(job(world)) is False)
     world.settled()
     found = job(world)
     assert found is not None
     assert found["metadata"]["uid"] == admitted["metadata"]["uid"]
-    assert pod_spec(found)["tolerations"] == [OWN_TOLERATION, FLAVOR_TOLERATION]
+    assert pod_spec(found)["tolerations"] == [*MADE_WITH, FLAVOR_TOLERATION]
     workers = world.status()["workers"]
     assert (workers["restarts"], workers["failures"], world.status()["attempt"]) == (0, 0, 1)
 
@@ -139,7 +149,7 @@ def test_another_number_of_workers_waits_for_an_admission_of_its_own(
     world.until(lambda: phase(world) == "Queued")
     resized: Any = job(world)
     assert (suspended(resized), resized["spec"]["pytorchReplicaSpecs"]["Worker"]["replicas"]) == (True, 3)
-    assert pod_spec(resized)["tolerations"] == [OWN_TOLERATION]
+    assert pod_spec(resized)["tolerations"] == MADE_WITH
     kueue.quota = 3
     world.until(lambda: suspended(job(world)) is False)
     world.settled()
