@@ -136,6 +136,8 @@ OPERATIONS = {
     "product whose sides fill no tile and no panel": product_of(53, 50, 111),
     "product deeper than a panel": product_of(61, 6500, 70),
     "product of more rows than a task has": product_of(2101, 48, 65),
+    "product whose last panels fall into ranges of rows": product_of(401, 64, 320),
+    "product deeper than a panel in ranges of rows": product_of(401, 6500, 130),
     "products of 8, 24 and 40 columns": lambda kernels: (
         *product_of(70, 64, 8)(kernels),
         *product_of(70, 64, 24)(kernels),

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from llmfinetune_trainer.engine.fused.head import CHUNK_ROWS
+from llmfinetune_trainer.engine.fused.head import most_rows
 from llmfinetune_trainer.engine.fused.layer import PROJECTIONS
 
 
@@ -61,5 +61,5 @@ def buffers_of(
     return Buffers(
         saved=rows * saved * item_bytes,
         work=rows * sum(work) * item_bytes,
-        logits=min(rows, CHUNK_ROWS) * config.vocab_size * item_bytes,
+        logits=min(rows, most_rows(config.vocab_size)) * config.vocab_size * item_bytes,
     )

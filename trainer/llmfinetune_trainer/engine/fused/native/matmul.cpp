@@ -15,6 +15,9 @@ constexpr index_t TILE = 6;
 constexpr index_t DEEPEST = 3072;    // numbers along k that a packed panel holds: 384 KiB
 constexpr index_t MOST_ROWS = 2048;  // rows of a task, whose partial sums are held where k takes several panels
 constexpr index_t PIECES = 8;        // row ranges that the last panels fall into, so that no thread waits long for another
+constexpr index_t FEWEST_ROWS = 96;  // of such a range: packing a panel for fewer costs too much
+constexpr index_t AHEAD = 16;        // numbers along k by which a panel is fetched ahead of its use
+constexpr index_t LINE = 32;         // numbers in a cache line
 
 struct Operands {
   const bf16 *a, *b, *bias;
@@ -61,6 +64,16 @@ struct Ends {
   index_t ldc, columns;
 };
 
+// These rows' next line into the first cache, and the next tile's into the second: processors do not foresee a row's end.
+template <int ROWS>
+inline void fetch_rows(const bf16* a, index_t lda) {
+#pragma GCC unroll 8
+  for (int r = 0; r < ROWS; r++) {
+    _mm_prefetch((const char*)(a + r * lda + LINE), _MM_HINT_T0);
+    _mm_prefetch((const char*)(a + (r + ROWS) * lda), _MM_HINT_T1);
+  }
+}
+
 template <int ROWS, int VECTORS>
 inline void tile(const bf16* a, index_t lda, const uint32_t* panel, index_t depth, const Ends& ends) {
   constexpr index_t PANEL = 16 * VECTORS;
@@ -73,6 +86,9 @@ inline void tile(const bf16* a, index_t lda, const uint32_t* panel, index_t dept
                   : ends.bias  ? load(ends.bias + 16 * v, first(ends.columns - 16 * v))
                                : _mm512_setzero_ps();
   for (index_t k = 0; k < depth; k += 2) {
+    if (k % LINE == 0) fetch_rows<ROWS>(a + k, lda);
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) _mm_prefetch((const char*)(panel + (k + AHEAD) * (PANEL / 2) + 16 * v), _MM_HINT_T0);
     __m512i column[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; v++) column[v] = _mm512_load_si512(panel + k * (PANEL / 2) + 16 * v);
@@ -107,9 +123,19 @@ void tile_of(index_t rows, const bf16* a, index_t lda, const uint32_t* panel, in
   }
 }
 
-// Rows from..to of a panel's columns of C.
+// Packs `depth` numbers along k, from k on, of the panel that begins at a column.
 template <int VECTORS>
-void part(const Operands& o, index_t column, index_t from, index_t to, Scratch& scratch) {
+void pack(const Operands& o, index_t column, index_t k, index_t depth, uint32_t* panel) {
+  const index_t columns = std::min<index_t>(16 * VECTORS, o.columns - column);
+  if (o.transposed)
+    pack_columns<VECTORS>(o.b + column * o.ldb + k, o.ldb, columns, depth, panel);
+  else
+    pack_rows<VECTORS>(o.b + k * o.ldb + column, o.ldb, columns, depth, panel);
+}
+
+// Rows from..to of a panel's columns of C. `packed` is the column whose panel the scratch still holds, as earlier rows left it.
+template <int VECTORS>
+void part(const Operands& o, index_t column, index_t from, index_t to, Scratch& scratch, index_t& packed) {
   constexpr index_t PANEL = 16 * VECTORS;
   const index_t blocks = (o.depth + DEEPEST - 1) / DEEPEST, block = (o.depth / 2 + blocks - 1) / blocks * 2;
   const index_t columns = std::min(PANEL, o.columns - column);
@@ -118,15 +144,13 @@ void part(const Operands& o, index_t column, index_t from, index_t to, Scratch& 
   float* partial = scratch.take<float>(blocks > 1 ? (to - from) * PANEL : 0);
   for (index_t k = 0; k < o.depth; k += block) {
     const index_t depth = std::min(block, o.depth - k);
-    if (o.transposed)
-      pack_columns<VECTORS>(o.b + column * o.ldb + k, o.ldb, columns, depth, panel);
-    else
-      pack_rows<VECTORS>(o.b + k * o.ldb + column, o.ldb, columns, depth, panel);
+    if (packed != column) pack<VECTORS>(o, column, k, depth, panel);
     for (index_t r = from; r < to; r += TILE)
       tile_of<VECTORS>(std::min(TILE, to - r), o.a + r * o.lda + k, o.lda, panel, depth,
               {o.bias ? o.bias + column : nullptr, partial + (r - from) * PANEL, k > 0, k + depth == o.depth,
                o.c + r * o.ldc + column, o.ldc, columns});
   }
+  packed = blocks == 1 ? column : -1;
 }
 
 // Panels are dealt out whole as long as there are many, the last ones in pieces.
@@ -134,18 +158,20 @@ template <int VECTORS>
 void multiply(const Operands& o) {
   constexpr index_t PANEL = 16 * VECTORS;
   const index_t panels = (o.columns + PANEL - 1) / PANEL, threads = omp_get_max_threads();
-  const index_t chunks = (o.rows + MOST_ROWS - 1) / MOST_ROWS, pieces = threads > 1 ? PIECES * chunks : chunks;
+  const index_t chunks = (o.rows + MOST_ROWS - 1) / MOST_ROWS, most = std::clamp<index_t>(o.rows / FEWEST_ROWS, 1, PIECES * chunks);
+  const index_t pieces = threads > 1 ? std::max(most, chunks) : chunks;
   const index_t whole = panels - std::min(panels, threads + panels % threads);
 #pragma omp parallel
   {
     static thread_local Scratch scratch;
+    index_t packed = -1;
 #pragma omp for schedule(dynamic)
     for (index_t task = 0; task < whole * chunks + (panels - whole) * pieces; task++) {
       const bool early = task < whole * chunks;
       const index_t number = early ? task : task - whole * chunks, ranges = early ? chunks : pieces;
       const index_t panel = (early ? 0 : whole) + number / ranges, range = number % ranges;
       const index_t size = (o.rows + ranges * TILE - 1) / (ranges * TILE) * TILE, from = range * size;
-      if (from < o.rows) part<VECTORS>(o, panel * PANEL, from, std::min(o.rows, from + size), scratch);
+      if (from < o.rows) part<VECTORS>(o, panel * PANEL, from, std::min(o.rows, from + size), scratch, packed);
     }
   }
 }
