@@ -32,7 +32,8 @@ examples:
   python -m tests.chaos --list                          name every fault
   python -m tests.chaos --only "rank 0 of two killed"   one fault, in a run of its own
   python -m tests.chaos --rounds 5 --seed 7             five times, at other steps than --seed 0
-  make chaos ROUNDS=2 ONLY="scaled 1 to 2"              the same through make
+  python -m tests.chaos --add --seed 8                  one more of each, in the same table
+  make chaos ROUNDS=2 ONLY="scaled 1 to 2"              two of one fault, through make
 
 The cluster is the one that `python -m devcluster status` names, brought up where there is none.
 Results: build/chaos/result.json (the table) and build/chaos/records.jsonl (every injection).
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     records = FOLDER / "records.jsonl"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    records.unlink(missing_ok=True)
+    if not options.add:
+        records.unlink(missing_ok=True)
     os.environ[RECORDS] = str(records)
     started = time.monotonic()
     suite = Suite(only=frozenset(options.only), rng=random.Random(options.seed))
@@ -89,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         help="only this fault (repeatable)",
     )
     parser.add_argument("--skip-api", action="store_true", help="leave out the faults of the API server")
+    parser.add_argument(
+        "--add", action="store_true", help="add to what earlier runs came to, instead of starting over"
+    )
     parser.add_argument(
         "--document", action="store_true", help="put the table into docs/chaos.md between its marks"
     )
