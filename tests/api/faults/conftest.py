@@ -8,6 +8,7 @@ import pytest
 from tests.api.faults.proxy import FaultProxy
 from tests.api.operator.conftest import (
     StartOperator,
+    new_world,
     operator_kubeconfig,
     operators,
     training_api,
@@ -15,7 +16,7 @@ from tests.api.operator.conftest import (
     world,
 )
 
-__all__ = ["operator_kubeconfig", "training_api", "training_crd", "world"]
+__all__ = ["new_world", "operator_kubeconfig", "training_api", "training_crd", "world"]
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import pytest
 from aiohttp import web
 
 from devcluster.apiserver import ApiServer
-from tests.api.client import Client, Kubectl
 from tests.api.faults.harm import Refusals, harm
 from tests.api.faults.life import live, remains
 from tests.api.faults.noted import recovery
 from tests.api.faults.proxy import Call, FaultProxy, Forward
-from tests.api.operator.conftest import StartOperator
+from tests.api.operator.conftest import NewWorld, StartOperator
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import AT_FIRST, first_children
 from tests.api.operator.world import World
@@ -99,9 +98,9 @@ class Lost:
 
 
 def test_writes_that_were_done_although_the_answer_says_no_are_not_done_twice(
-    operator: OperatorProcess, proxy: FaultProxy, client: Client, kubectl: Kubectl
+    operator: OperatorProcess, proxy: FaultProxy, world: World, new_world: NewWorld
 ) -> None:
-    calm, world = World(client, kubectl), World(client, kubectl)
+    calm = new_world()
     live(calm)
     calm.settled()
     with harm(proxy, Lost()), recovery("answers to every second write lost"):

@@ -5,12 +5,12 @@ from threading import Thread
 
 import pytest
 
-from tests.api.client import Client, Json, Kubectl
+from tests.api.client import Json
 from tests.api.faults.harm import Hold, Moment
 from tests.api.faults.life import live, remains
 from tests.api.faults.noted import recovery
 from tests.api.faults.proxy import FaultProxy
-from tests.api.operator.conftest import StartOperator
+from tests.api.operator.conftest import NewWorld, StartOperator
 from tests.api.operator.process import OperatorProcess
 from tests.api.operator.world import World
 
@@ -64,11 +64,11 @@ def test_killed_in_the_middle_of_its_first_writes_it_finishes_them(
 @pytest.mark.chaos
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_wherever_it_is_killed_the_end_is_the_same_and_nothing_is_doubled(
-    operator: OperatorProcess, proxy: FaultProxy, client: Client, kubectl: Kubectl, moment: Moment
+    operator: OperatorProcess, proxy: FaultProxy, new_world: NewWorld, moment: Moment
 ) -> None:
-    expected = undisturbed(World(client, kubectl))
+    expected = undisturbed(new_world())
     for number in count(1):
-        world = World(client, kubectl)
+        world = new_world()
         if not live_and_die(world, operator, proxy, Hold(number, moment), moment):
             break
         assert remains(world) == expected, f"killed {moment} write {number}"

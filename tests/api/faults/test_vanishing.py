@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.client import Client, Json, Kubectl
+from tests.api.client import Json, Kubectl
 from tests.api.faults.life import live
 from tests.api.faults.noted import recovery
 from tests.api.faults.proxy import FaultProxy
-from tests.api.operator.conftest import StartOperator, install_training_api
+from tests.api.operator.conftest import NewWorld, StartOperator, install_training_api
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import first_children
 from tests.api.operator.world import World
@@ -23,9 +23,9 @@ def operator(training_api: None, start_operator: StartOperator) -> OperatorProce
 
 
 def test_a_namespace_deleted_while_the_operator_is_down_leaves_the_others_in_good_hands(
-    operator: OperatorProcess, client: Client, kubectl: Kubectl, world: World
+    operator: OperatorProcess, kubectl: Kubectl, world: World, new_world: NewWorld
 ) -> None:
-    doomed = World(client, kubectl)
+    doomed = new_world()
     first_children(doomed)
     first_children(world)
     operator.kill()

@@ -17,6 +17,7 @@ TRAINING_MODULE = "github.com/kubeflow/training-operator@v1.9.4"
 TRAINING_CRD = "manifests/base/crds/kubeflow.org_pytorchjobs.yaml"
 
 StartOperator = Callable[..., OperatorProcess]
+NewWorld = Callable[[], World]
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +87,22 @@ def operator(
 
 
 @pytest.fixture
-def world(client: Client, kubectl: Kubectl) -> Iterator[World]:
-    """A namespace of its own, whose fine-tunes are deleted at the end."""
-    world = World(client, kubectl)
-    yield world
-    # The fine-tunes first: in a namespace that ends, a running operator would try to restore their children.
-    kubectl("-n", world.namespace, "delete", "llmfinetunes", "--all")
-    kubectl("delete", "namespace", world.namespace, "--wait=false")
+def new_world(client: Client, kubectl: Kubectl) -> Iterator[NewWorld]:
+    """Make namespaces whose fine-tunes are deleted at the end: later tests count what operators write."""
+    made: list[World] = []
+
+    def make() -> World:
+        made.append(World(client, kubectl))
+        return made[-1]
+
+    yield make
+    for world in made:
+        # The fine-tunes first: in a namespace that ends, an operator would try to restore their children.
+        kubectl("-n", world.namespace, "delete", "llmfinetunes", "--all")
+        kubectl("delete", "namespace", world.namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def world(new_world: NewWorld) -> World:
+    """A namespace of the test's own."""
+    return new_world()

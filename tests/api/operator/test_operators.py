@@ -6,7 +6,7 @@ import pytest
 
 from devcluster.apiserver import ApiServer
 from tests.api.client import Kubectl
-from tests.api.operator.conftest import StartOperator, install_training_api
+from tests.api.operator.conftest import NewWorld, StartOperator, install_training_api
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import AT_FIRST, first_children
 from tests.api.operator.world import World
@@ -74,9 +74,9 @@ def test_what_happened_while_the_operator_was_away_is_put_right_when_it_is_back(
 
 
 def test_a_namespaced_operator_leaves_other_namespaces_alone(
-    training_api: None, api_server: ApiServer, world: World, kubectl: Kubectl, tmp_path: Path
+    training_api: None, api_server: ApiServer, world: World, new_world: NewWorld, tmp_path: Path
 ) -> None:
-    elsewhere = World(world.client, kubectl)
+    elsewhere = new_world()
     with OperatorProcess(api_server.kubeconfig, tmp_path / "log", "--namespace", world.namespace):
         elsewhere.create()
         first_children(world)

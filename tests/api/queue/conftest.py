@@ -6,6 +6,7 @@ import pytest
 
 from tests.api.client import Client
 from tests.api.operator.conftest import (
+    new_world,
     operator,
     operator_kubeconfig,
     training_api,
@@ -15,7 +16,7 @@ from tests.api.operator.conftest import (
 from tests.api.queue.kueue import Kueue
 from tests.api.queue.kueue_webhook import Webhook
 
-__all__ = ["operator", "operator_kubeconfig", "training_api", "training_crd", "world"]
+__all__ = ["new_world", "operator", "operator_kubeconfig", "training_api", "training_crd", "world"]
 
 
 @pytest.fixture(scope="module")
