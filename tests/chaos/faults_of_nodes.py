@@ -8,7 +8,7 @@ from devcluster.cli import main as devcluster
 from devcluster.embedded.settings import EmbeddedSettings
 from devcluster.layout import Layout
 from tests.chaos.fault import Fault, resumed
-from tests.chaos.faults_of_workers import rescale_counted, restart_counted, uncordon
+from tests.chaos.faults_of_workers import drain_node, rescale_counted, restart_counted, uncordon
 from tests.chaos.timeline import Moment
 from tests.chaos.victim import Victim
 from tests.e2e.session import Session, condition
@@ -68,8 +68,7 @@ def be_without_second_node(victim: Victim) -> None:
 
 def drain_second_node(victim: Victim) -> None:
     """Cordons the second node and evicts its worker."""
-    flags = ("--delete-emptydir-data", "--force", "--ignore-daemonsets", "--timeout=90s")
-    victim.namespace.run("drain", SECOND, *flags, timeout=100)
+    drain_node(victim, SECOND)
 
 
 def places(victim: Victim) -> set[str]:
@@ -122,8 +121,7 @@ def _together_again(victim: Victim, moment: Moment) -> float | None:
 
 
 def _is_ready(victim: Victim) -> bool:
-    conditions = victim.namespace.get("node", SECOND)["status"]["conditions"]
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return bool(condition(victim.namespace.get("node", SECOND), "Ready").get("status") == "True")
 
 
 def _node(action: str) -> None:

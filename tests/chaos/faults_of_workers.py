@@ -51,12 +51,16 @@ def truncate_checkpoint(victim: Victim) -> None:
 
 def drain(victim: Victim) -> None:
     """Cordons the worker's node and evicts the worker; returns when the status says that no node takes it."""
-    node = _node(victim)
+    drain_node(victim, _node(victim))
+    victim.wait_for("word of the cordon", _is_unschedulable, timeout=90)
+
+
+def drain_node(victim: Victim, node: str) -> None:
+    """Cordons a node and evicts the workers on it."""
     selector = f"--pod-selector=llmfinetune.dev/name={victim.name},llmfinetune.dev/component=worker"
     victim.namespace.run(
         "drain", node, selector, "--delete-emptydir-data", "--force", "--timeout=90s", timeout=100
     )
-    victim.wait_for("word of the cordon", _is_unschedulable, timeout=90)
 
 
 def uncordon(victim: Victim) -> None:

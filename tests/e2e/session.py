@@ -79,7 +79,7 @@ def reached(fine_tune: Object) -> int:
     return int(fine_tune.get("status", {}).get("progress", {}).get("step", 0))
 
 
-def condition(fine_tune: Object, kind: str) -> Object:
+def condition(obj: Object, kind: str) -> Object:
     """Returns a condition; empty where there is none."""
-    conditions = fine_tune.get("status", {}).get("conditions", [])
+    conditions = obj.get("status", {}).get("conditions", [])
     return next((c for c in conditions if c["type"] == kind), {})

@@ -34,7 +34,7 @@ def export(
     runtime: RuntimeFacts,
     outcome: Mapping[str, Any],
     config_digest: str,
-    on_progress: Callable[[float], None] = lambda _share: None,
+    on_progress: Callable[[float], None],
 ) -> Result:
     """Writes the adapter's directory, the merged model if the configuration wants one, and then the result
     manifest, each whole or not at all.

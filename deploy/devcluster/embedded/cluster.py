@@ -106,6 +106,7 @@ class EmbeddedCluster:
         """Add the second node, or start it again where it was lost; return it when it is ready."""
         node = self._second_node()
         node.folder.mkdir(parents=True, exist_ok=True)
+        self.nodes.clear_leftovers(node)
         self.nodes.start(node)
         operator = TrainingOperator(self.builder, self.kubectl)
         NodeImages(node).load_missing(operator.image, operator.archive())

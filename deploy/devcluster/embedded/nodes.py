@@ -28,7 +28,6 @@ class Nodes:
 
     def start(self, node: Node) -> None:
         """Start what does not run of a node, and return when pods can be scheduled on it."""
-        self.clear_leftovers(node)
         network.add_address(self.settings, node)
         Identities(self.settings).ensure_kubelet(node)
         cleanup.make_groups(node)

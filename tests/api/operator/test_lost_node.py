@@ -15,25 +15,7 @@ WORKER = "medical-worker-0"
 
 @pytest.fixture
 def job(operator: OperatorProcess, world: World) -> Json:
-    world.create()
-    world.finish_prepare()
-    made: Json = world.until(lambda: world.get("pytorchjobs", "medical"))
-    return made
-
-
-def worker(world: World, job: Json) -> None:
-    """Play the training operator and the scheduler: a worker on a node."""
-    template = job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
-    owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "controller": True, "name": "medical"}
-    metadata = {
-        "name": WORKER,
-        "labels": template["metadata"]["labels"],
-        "ownerReferences": [{**owner, "uid": job["metadata"]["uid"]}],
-    }
-    spec = {**template["spec"], "nodeName": "far-away"}
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    answer = world.client.request("POST", world.path("pods"), body)
-    assert answer.status == 201, answer.body
+    return world.training_job()
 
 
 def tell(world: World, *, ready: bool) -> None:
@@ -47,7 +29,7 @@ def tell(world: World, *, ready: bool) -> None:
 
 
 def test_workers_start_anew_though_nobody_ends_the_lost_one(world: World, job: Json) -> None:
-    worker(world, job)
+    world.add_worker(job, nodeName="far-away")
     tell(world, ready=True)
     world.until(lambda: world.status()["workers"]["ready"] == 1)
     tell(world, ready=False)

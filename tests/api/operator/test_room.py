@@ -29,25 +29,12 @@ def operator(
 
 @pytest.fixture
 def job(operator: OperatorProcess, world: World) -> Json:
-    world.create(workers=WORKERS)
-    world.finish_prepare()
-    made: Json = world.until(lambda: world.get("pytorchjobs", "medical"))
-    return made
+    return world.training_job(workers=WORKERS)
 
 
 def pod(world: World, job: Json, index: int, *, has_node: bool) -> None:
     """Play the training operator and the scheduler: one worker's pod, with or without a node."""
-    template = job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
-    owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "controller": True, "name": "medical"}
-    name = f"medical-worker-{index}"
-    metadata = {
-        "name": name,
-        "labels": template["metadata"]["labels"],
-        "ownerReferences": [{**owner, "uid": job["metadata"]["uid"]}],
-    }
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-    answer = world.client.request("POST", world.path("pods"), body)
-    assert answer.status == 201, answer.body
+    world.add_worker(job, index)
     place(world, index, has_node=has_node)
 
 

@@ -19,32 +19,15 @@ def replicas(world: World) -> int | None:
 
 @pytest.fixture
 def job(operator: OperatorProcess, world: World) -> Json:
-    world.create()
-    world.finish_prepare()
-    made: Json = world.until(lambda: world.get("pytorchjobs", "medical"))
-    return made
+    return world.training_job()
 
 
 def worker(world: World, job: Json) -> Json:
-    """Play the training operator: make the first worker's pod from the job's template."""
-    template = job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
-    owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "controller": True}
-    metadata = {
-        "name": "medical-worker-0",
-        "labels": {
-            **template["metadata"]["labels"],
-            "training.kubeflow.org/job-name": "medical",
-            "training.kubeflow.org/replica-type": "worker",
-            "training.kubeflow.org/replica-index": "0",
-        },
-        "ownerReferences": [{**owner, "name": "medical", "uid": job["metadata"]["uid"]}],
-    }
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-    answer = world.client.request("POST", world.path("pods"), pod)
-    assert answer.status == 201, answer.body
+    """Play the training operator and the kubelet: the first worker runs."""
+    pod = world.add_worker(job)
     container = {
         **{
-            "name": answer.body["spec"]["containers"][0]["name"],
+            "name": pod["spec"]["containers"][0]["name"],
             "image": "i",
             "imageID": "i",
             "restartCount": 0,
@@ -59,7 +42,7 @@ def worker(world: World, job: Json) -> Json:
     )
     condition = {"type": "Running", "status": "True", "reason": "PyTorchJobRunning", "message": ""}
     world.patch("pytorchjobs", "medical", {"status": {"conditions": [condition]}}, "status")
-    return answer.body
+    return pod
 
 
 def test_workers_start_once_the_data_is_prepared(world: World, job: Json) -> None:

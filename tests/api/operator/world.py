@@ -136,6 +136,32 @@ class World:
         )
         return found
 
+    def training_job(self, **spec: Any) -> Json:
+        """Create a fine-tune, play its preparation, and return the training job."""
+        self.create(**spec)
+        self.finish_prepare()
+        found: Json = self.until(lambda: self.get("pytorchjobs", "medical"))
+        return found
+
+    def add_worker(self, job: Json, index: int = 0, **spec: Any) -> Json:
+        """Play the training operator: make a worker's pod from the job's template and `spec`."""
+        template = job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
+        owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "controller": True}
+        metadata = {
+            "name": f"medical-worker-{index}",
+            "labels": {
+                **template["metadata"]["labels"],
+                "training.kubeflow.org/job-name": "medical",
+                "training.kubeflow.org/replica-type": "worker",
+                "training.kubeflow.org/replica-index": str(index),
+            },
+            "ownerReferences": [{**owner, "name": "medical", "uid": job["metadata"]["uid"]}],
+        }
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] | spec}
+        answer = self.client.request("POST", self.path("pods"), body)
+        assert answer.status == 201, answer.body
+        return answer.body
+
     def finish_pod(self, pod: Json, *, exit_code: int = 0, message: Json | None = None) -> None:
         """Play the kubelet: the pod's only container has ended."""
         terminated = {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error"}
