@@ -14,7 +14,7 @@ export PYTHONPATH := deploy:operator:trainer:.
 
 .PHONY: help
 help: ## Explain every target
-	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV) ## Bring up or find a cluster, install the operator, fine-tune a real model and follow it to Succeeded

@@ -28,6 +28,8 @@ def main() -> int:
         return 1
     except (ClusterError, DevClusterError) as error:
         print(f"demo: {error}", file=sys.stderr)
+        if hint := getattr(error, "hint", ""):
+            print(f"  hint: {hint}", file=sys.stderr)
         return 2
     return 0
 

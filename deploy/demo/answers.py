@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from demo.kubectl import Namespace
 from demo.objects import MODEL_CLAIM, MODEL_FILE, MODEL_MOUNT, config_map, pod
+from demo.stack import trainer_image
 
 QUESTIONS = (
     "What does spec.training.learningRate set?",
@@ -32,7 +33,8 @@ def ask(namespace: Namespace, claim_name: str, questions: tuple[str, ...] = QUES
     command += ["--adapter", f"{WORKSPACE}/output/adapter", "--compare", "--template", "alpaca"]
     command += ["--questions", "/questions/questions.jsonl", "--output", "json"]
     claims = {claim_name: WORKSPACE, MODEL_CLAIM: MODEL_MOUNT}
-    namespace.apply(pod(POD, command=command, claims=claims, config_maps={POD: "/questions"}))
+    image, mounts = trainer_image(namespace), {POD: "/questions"}
+    namespace.apply(pod(POD, image=image, command=command, claims=claims, config_maps=mounts))
     namespace.run(
         "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{POD}", "--timeout=300s", timeout=320
     )

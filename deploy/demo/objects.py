@@ -2,7 +2,6 @@
 
 from typing import Any
 
-TRAINER_IMAGE = "llmfinetune/trainer:dev"
 MODEL_CLAIM = "llmfinetune-demo-model"
 MODEL_FILE = "SmolLM2-135M-Instruct.gguf"
 DATA_CONFIG_MAP = "llmfinetune-demo-data"
@@ -31,16 +30,21 @@ def claim(name: str, size: str) -> dict[str, Any]:
 
 
 def pod(
-    name: str, *, command: list[str], claims: dict[str, str], config_maps: dict[str, str] | None = None
+    name: str,
+    *,
+    image: str,
+    command: list[str],
+    claims: dict[str, str],
+    config_maps: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Returns a pod of the trainer image that passes Pod Security `restricted`.
+    """Returns a pod that passes Pod Security `restricted`.
 
     `claims` and `config_maps` give mount points by name of the claim or ConfigMap.
     """
     mounted = [*_claim_volumes(claims), *_config_volumes(config_maps or {})]
     container = {
         "name": "main",
-        "image": TRAINER_IMAGE,
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108 - an emptyDir of the pod

@@ -1,6 +1,5 @@
 """The demonstration from an empty machine to an adapter, and back."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -10,14 +9,15 @@ from demo.answers import ask
 from demo.follow import follow
 from demo.kubectl import Namespace
 from demo.objects import DATA_CONFIG_MAP, config_map, namespace
-from demo.stack import install_operator, load_model, remove_operator
+from demo.record import Made, forget, recall, remember
+from demo.stack import context, has_operator, install_operator, load_model, remove_operator
 from demo.text import closing_line, heading, show_answers
 from devcluster.command import run as run_program
+from devcluster.errors import DevClusterError
 
 NAMESPACE = "llmfinetune-demo"
 NAME = "api-questions"
 EXAMPLE = "examples/api-questions"
-STATE = "build/demo/state.json"
 TIMEOUT = 1800.0
 
 
@@ -46,28 +46,46 @@ def run(repository: Path) -> None:
 
 
 def down(repository: Path) -> None:
-    """Removes what `run` made: the cluster if it made that, else the namespace and the operator."""
-    state = repository / STATE
-    made = state.exists() and bool(json.loads(state.read_text())["cluster_made"])
-    if made:
+    """Removes what `run` made: the cluster, or only the namespace and the operator in a cluster found.
+
+    Raises:
+        DevClusterError: kubectl addresses another cluster than the one in which it was made.
+    """
+    made = recall(repository)
+    if made is None:
+        print("demo: nothing is on record as made by `make demo` in this checkout; nothing was removed.")
+        return
+    if made.cluster:
         cluster.take_down()
     elif cluster.chosen_provider().is_running():
-        place = Namespace(cluster.kubectl(), NAMESPACE)
-        place.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
-        remove_operator(place, repository)
-    state.unlink(missing_ok=True)
+        _clear(Namespace(cluster.kubectl(), NAMESPACE), made, repository)
+    forget(repository)
     print("demo: removed. Caches stay below ~/.cache (llmfinetune, go-build, uv) and ~/go/pkg/mod.")
+
+
+def _clear(place: Namespace, made: Made, repository: Path) -> None:
+    if (current := context(place)) != made.context:
+        raise DevClusterError(
+            f"the demonstration ran in context {made.context!r}, and kubectl addresses {current!r}",
+            hint=f"kubectl config use-context {made.context}",
+        )
+    place.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
+    others = place.get("llmfinetunes", "--all-namespaces")["items"] if made.operator else []
+    if others:
+        print(f"demo: the operator stays: {len(others)} other fine-tunes would go with it.")
+    elif made.operator:
+        remove_operator(place, repository)
 
 
 def _install(repository: Path) -> Namespace:
     print(heading("a cluster"))
-    made = cluster.bring_up()
-    _remember(repository, cluster_made=made)
-    print(heading("images"))
-    cluster.load_images()
-    print(heading("the operator"))
+    made_cluster = cluster.bring_up()
     place = Namespace(cluster.kubectl(), NAMESPACE)
-    install_operator(place, repository)
+    remember(repository, Made(context(place), cluster=made_cluster, operator=not has_operator(place)))
+    print(heading("images"))
+    images = cluster.load_images()
+    print(heading("the operator"))
+    install_operator(place, repository, images)
     print("operator: ready")
     return place
 
@@ -83,10 +101,3 @@ def _start(place: Namespace, repository: Path) -> None:
     print(f"data: {len(questions.splitlines())} questions about the API, in a ConfigMap")
     print(heading(f"kubectl apply -f {EXAMPLE}/finetune.yaml"))
     print(place.run("apply", "-f", str(repository / EXAMPLE / "finetune.yaml")), end="")
-
-
-def _remember(repository: Path, *, cluster_made: bool) -> None:
-    state = repository / STATE
-    earlier = state.exists() and bool(json.loads(state.read_text())["cluster_made"])
-    state.parent.mkdir(parents=True, exist_ok=True)
-    state.write_text(json.dumps({"cluster_made": cluster_made or earlier}))

@@ -1,6 +1,7 @@
 """Puts the operator into a cluster and a model onto a volume: what demonstration and tests need first."""
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 from demo.kubectl import Namespace
@@ -8,17 +9,42 @@ from demo.objects import MODEL_CLAIM, MODEL_FILE, MODEL_MOUNT, claim, pod
 
 OVERLAY = "deploy/kustomize/overlays/dev"
 OPERATOR_NAMESPACE = "llmfinetune-system"
+DEPLOYMENT = "llmfinetune-operator"
+RESOURCE = "llmfinetunes.llmfinetune.dev"
 LOADER = "llmfinetune-demo-loader"
+TRAINER_IMAGE = "LLMFINETUNE_TRAINER_IMAGE"
 
 
-def install_operator(namespace: Namespace, repository: Path) -> None:
-    """Applies the development overlay and waits until the operator is ready."""
+def install_operator(namespace: Namespace, repository: Path, images: Mapping[str, str]) -> None:
+    """Applies the development overlay and waits until the operator is ready.
+
+    `images` gives for each image of the overlay the name by which the cluster's nodes get it.
+    """
     rendered = namespace.run("kustomize", str(repository / OVERLAY))
+    for image, there in images.items():
+        rendered = rendered.replace(image, there)
     namespace.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input_text=rendered)
     system = namespace.to(OPERATOR_NAMESPACE)
     # The tag of a development image stays the same: only a new pod runs what was just built.
-    system.run("rollout", "restart", "deployment/llmfinetune-operator")
-    system.run("rollout", "status", "deployment/llmfinetune-operator", "--timeout=180s", timeout=200)
+    system.run("rollout", "restart", f"deployment/{DEPLOYMENT}")
+    system.run("rollout", "status", f"deployment/{DEPLOYMENT}", "--timeout=180s", timeout=200)
+
+
+def trainer_image(namespace: Namespace) -> str:
+    """Returns the image that the installed operator gives to trainer pods: every node can get that one."""
+    deployment = namespace.to(OPERATOR_NAMESPACE).get("deployment", DEPLOYMENT)
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return str(next(each["value"] for each in container["env"] if each["name"] == TRAINER_IMAGE))
+
+
+def has_operator(namespace: Namespace) -> bool:
+    """Returns whether an operator is installed already, by whomever."""
+    return bool(namespace.kubectl.attempt("get", "crd", RESOURCE).returncode == 0)
+
+
+def context(namespace: Namespace) -> str:
+    """Returns the kubectl context that is addressed."""
+    return namespace.run("config", "current-context").strip()
 
 
 def remove_operator(namespace: Namespace, repository: Path) -> None:
@@ -43,7 +69,8 @@ def load_model(namespace: Namespace) -> None:
     """Copies the model onto a claim in the namespace, unless it is there already."""
     namespace.apply(claim(MODEL_CLAIM, "1Gi"))
     namespace.run("delete", "pod", LOADER, "--ignore-not-found")
-    namespace.apply(pod(LOADER, command=["sleep", "3600"], claims={MODEL_CLAIM: MODEL_MOUNT}))
+    image = trainer_image(namespace)
+    namespace.apply(pod(LOADER, image=image, command=["sleep", "3600"], claims={MODEL_CLAIM: MODEL_MOUNT}))
     namespace.run("wait", "--for=condition=Ready", f"pod/{LOADER}", "--timeout=300s", timeout=320)
     source, target = model_file(), f"{MODEL_MOUNT}/{MODEL_FILE}"
     there = namespace.run(

@@ -16,7 +16,7 @@ from devcluster.arguments import IMAGES, parser
 from devcluster.command import tail
 from devcluster.errors import DevClusterError, ExitCode, NotRunningError
 from devcluster.gobuild import GoBuilder
-from devcluster.images.build import build_image
+from devcluster.images.build import build_image, builds_with_docker
 from devcluster.layout import Layout
 from devcluster.lock import exclusive
 from devcluster.progress import Progress
@@ -149,7 +149,7 @@ def build_images(options: argparse.Namespace, layout: Layout) -> int:
     provider = chosen_provider(options, layout, announce=False)
     progress = Progress(len(wanted))
     for name in wanted:
-        build_image(name, layout, progress, docker=provider.name == "kind")
+        build_image(name, layout, progress, docker=builds_with_docker(provider.name))
     return ExitCode.OK
 
 

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 
 from devcluster.components import CLUSTER
 from devcluster.disk import GIGABYTE, nearest_existing
+from devcluster.docker import docker_answers
+from devcluster.embedded.cluster import COLD_BUILD_GB, RUN_GB
 from devcluster.errors import DevClusterError, ExitCode
 from devcluster.gobuild import GoBuilder, check_go
+from devcluster.images.build import NEEDED_GB, built_before
 from devcluster.layout import Layout
 from devcluster.packages import IMAGE_BUILD, NODE, missing_packages
 from devcluster.providers.choose import choose, this_machine
-from devcluster.providers.kind import docker_answers
 
-MINIMUM_DISK_GB = 35.0
 MINIMUM_MEMORY_GB = 8.0
 
 
@@ -55,13 +56,18 @@ def findings(layout: Layout) -> Iterator[Finding]:
     yield Finding("Debian packages", not missing or can_install, detail)
     folder = nearest_existing(layout.cache)
     free = shutil.disk_usage(folder).free / GIGABYTE
-    enough = free >= MINIMUM_DISK_GB or not GoBuilder(layout).missing(CLUSTER)
-    yield Finding(
-        "disk", enough, f"{free:.0f} GB free at {folder}, a cold start with both images takes < 35 GB"
-    )
+    needed = cold_start_gigabytes(layout)
+    detail = f"{free:.0f} GB free at {folder}; what cluster and images still need is {needed:.0f} GB"
+    yield Finding("disk", free >= needed, detail)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
     yield Finding("memory", memory >= MINIMUM_MEMORY_GB, f"{memory:.0f} GB")
     yield Finding("Docker (not needed)", True, "a daemon answers" if docker_answers() else "no daemon")
+
+
+def cold_start_gigabytes(layout: Layout) -> float:
+    """Return the room that cluster and images still need, at the most that it takes at any time."""
+    programs = COLD_BUILD_GB if GoBuilder(layout).missing(CLUSTER) else 0.0
+    return RUN_GB + programs + sum(NEEDED_GB[name] for name in NEEDED_GB if not built_before(name, layout))
 
 
 def go_finding(layout: Layout) -> Finding:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from demo.kubectl import Namespace
 from demo.objects import pod
+from demo.stack import trainer_image
 from tests.chaos.timeline import Timeline
 
 PROGRAMS = Path(__file__).with_name("in_pod")
@@ -21,7 +22,8 @@ class Observer(NamedTuple):
         """Starts watching a fine-tune's own claim, or its directory on another."""
         name, claim, sub_path = f"{fine_tune}-observer", claim or fine_tune, fine_tune if claim else ""
         command = ["python3", "-u", "-c", program("watch_history")]
-        manifest = pod(name, command=command, claims={claim: "/workspace"})
+        image = trainer_image(namespace)
+        manifest = pod(name, image=image, command=command, claims={claim: "/workspace"})
         if sub_path:
             mounts = manifest["spec"]["containers"][0]["volumeMounts"]
             next(mount for mount in mounts if mount["name"] == claim)["subPath"] = sub_path

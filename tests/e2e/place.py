@@ -24,10 +24,10 @@ def opened(name: str) -> Iterator[Session]:
         ClusterError, DevClusterError: no cluster can be had here.
     """
     made = cluster.bring_up()
-    cluster.load_images()
+    images = cluster.load_images()
     place = Namespace(cluster.kubectl(), name)
     place.run("delete", "namespace", name, "--ignore-not-found", timeout=300)
-    install_operator(place, REPOSITORY)
+    install_operator(place, REPOSITORY, images)
     furnish(place)
     try:
         yield Session(place, place.to(OPERATOR_NAMESPACE))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from demo.follow import describe_failure
 from demo.kubectl import Namespace, Object
 from demo.objects import pod
+from demo.stack import trainer_image
 
 TIMEOUT = 300.0
 POLL_SECONDS = 0.5
@@ -62,7 +63,8 @@ class Session(NamedTuple):
     def read(self, claim: str, path: str) -> str:
         """Returns a text file on a claim, read by a pod."""
         name = f"read-{uuid.uuid4().hex[:8]}"
-        self.namespace.apply(pod(name, command=["cat", f"/workspace/{path}"], claims={claim: "/workspace"}))
+        image, command = trainer_image(self.namespace), ["cat", f"/workspace/{path}"]
+        self.namespace.apply(pod(name, image=image, command=command, claims={claim: "/workspace"}))
         self.namespace.run("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=60s")
         text = self.namespace.run("logs", name)
         self.namespace.run("delete", "pod", name, "--wait=false")

@@ -1,4 +1,4 @@
-"""Builds the operator's and the trainer's image, with buildah or, for kind, with Docker."""
+"""Builds the operator's and the trainer's image, with buildah or, where a daemon answers, with Docker."""
 
 import hashlib
 import os
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from devcluster.command import run
 from devcluster.disk import require_free
+from devcluster.docker import docker_answers
 from devcluster.embedded.cluster import require_root
 from devcluster.images import host_settings
 from devcluster.images.storage import Storage
@@ -29,6 +30,11 @@ def image_name(name: str) -> str:
     return f"docker.io/llmfinetune/{name}:dev"
 
 
+def builds_with_docker(provider: str) -> bool:
+    """Say whether Docker builds the images for a provider's cluster; the embedded one takes buildah's."""
+    return provider == "kind" or (provider == "kubeconfig" and docker_answers())
+
+
 def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool = False) -> None:
     """Build one image; layers whose inputs are unchanged are taken from the last build."""
     if docker:
@@ -39,7 +45,7 @@ def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool =
     require_free(layout.images, NEEDED_GB[name])
     with exclusive(layout.cache / "images.lock", "another image build"):
         storage = Storage(layout)
-        inputs, record = inputs_digest(name), layout.images / f"{name}.inputs"
+        inputs, record = inputs_digest(name), inputs_record(name, layout)
         if record.exists() and record.read_text() == inputs and storage.has_image(image_name(name)):
             progress.note(f"{image_name(name)}: nothing it is made of has changed")
             return
@@ -51,6 +57,16 @@ def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool =
         if before and big_layers(storage, name) != before:
             storage.prune()
         record.write_text(inputs)
+
+
+def inputs_record(name: str, layout: Layout) -> Path:
+    """Return the file that says what the last build of an image was made of."""
+    return layout.images / f"{name}.inputs"
+
+
+def built_before(name: str, layout: Layout) -> bool:
+    """Say whether the image was built here, so that a build needs no room worth mention."""
+    return inputs_record(name, layout).exists()
 
 
 def inputs_digest(name: str, repository: Path = REPOSITORY) -> str:

@@ -40,6 +40,9 @@ class Provider(Protocol):
     def is_running(self) -> bool:
         """Say whether the cluster answers."""
 
+    def image(self, name: str) -> str:
+        """Return the name by which the cluster's nodes get an image; raise when they could not get any."""
+
     def load_image(self, name: str) -> None:
         """Make an image built here available to the cluster's nodes."""
 

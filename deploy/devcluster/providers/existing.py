@@ -7,6 +7,7 @@ from pathlib import Path
 from devcluster.components import KUBECTL
 from devcluster.errors import DevClusterError, NotRunningError
 from devcluster.gobuild import GoBuilder
+from devcluster.images.registry import Registry
 from devcluster.kubectl import Kubectl, find_kubectl
 from devcluster.layout import Layout
 from devcluster.progress import Progress
@@ -50,12 +51,13 @@ class KubeconfigProvider:
         """Say whether the current context answers."""
         return self.kubectl().attempt("get", "--raw=/readyz", "--request-timeout=5s").returncode == 0
 
+    def image(self, name: str) -> str:
+        """Return the name in the user's registry; only the user knows which one the cluster pulls from."""
+        return Registry.from_environment(self.layout).name_of(name)
+
     def load_image(self, name: str) -> None:
-        """Refuse: only the user knows which registry the cluster pulls from."""
-        raise DevClusterError(
-            f"{name} cannot be loaded into a cluster of yours",
-            hint=f"push it to a registry that the cluster reaches: buildah push {name} docker://REGISTRY/{name}",
-        )
+        """Push the image to the user's registry."""
+        Registry.from_environment(self.layout).push(name)
 
     def kubectl(self) -> Kubectl:
         """Return kubectl under the user's environment."""

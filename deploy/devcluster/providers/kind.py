@@ -6,6 +6,7 @@ from pathlib import Path
 
 from devcluster.command import find_tool, run, run_unchecked
 from devcluster.components import KUBECTL
+from devcluster.docker import docker_answers
 from devcluster.errors import DevClusterError
 from devcluster.gobuild import GoBuilder
 from devcluster.kubectl import Kubectl, find_kubectl
@@ -15,13 +16,6 @@ from devcluster.training_operator import TrainingOperator
 
 CLUSTER = "llmfinetune-dev"
 KIND_HINT = "install kind (https://kind.sigs.k8s.io), or use --provider embedded"
-
-
-def docker_answers() -> bool:
-    """Say whether a Docker daemon is really there; the command alone is not enough."""
-    if shutil.which("docker") is None:
-        return False
-    return run_unchecked(["docker", "info", "--format", "{{.ServerVersion}}"], timeout=15).returncode == 0
 
 
 def kind_is_usable() -> bool:
@@ -65,6 +59,10 @@ class KindProvider:
         """Say whether kind has the cluster."""
         listed = run_unchecked(["kind", "get", "clusters"]) if shutil.which("kind") else None
         return listed is not None and CLUSTER in listed.stdout.split()
+
+    def image(self, name: str) -> str:
+        """Return the name itself: the node has what was loaded."""
+        return name
 
     def load_image(self, name: str) -> None:
         """Copy an image of the Docker daemon into the node."""

@@ -1,0 +1,36 @@
+"""What a run of the demonstration made that was not there before, so that `down` removes just that."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+PLACE = "build/demo/state.json"
+
+
+class Made(NamedTuple):
+    """What was made, in the cluster of one kubectl context."""
+
+    context: str
+    cluster: bool = False
+    operator: bool = False
+
+
+def remember(repository: Path, made: Made) -> None:
+    """Records what a run makes; what an earlier run made in the same cluster stays on record."""
+    earlier = recall(repository)
+    if earlier is not None and earlier.context == made.context:
+        made = Made(made.context, made.cluster or earlier.cluster, made.operator or earlier.operator)
+    path = repository / PLACE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made._asdict()))
+
+
+def recall(repository: Path) -> Made | None:
+    """Returns what is on record; None where no run recorded anything."""
+    path = repository / PLACE
+    return Made(**json.loads(path.read_text())) if path.exists() else None
+
+
+def forget(repository: Path) -> None:
+    """Removes the record."""
+    (repository / PLACE).unlink(missing_ok=True)
