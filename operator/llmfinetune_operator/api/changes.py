@@ -10,7 +10,6 @@ CHANGES: dict[str, ChangeClass] = {
     "method": "immutable",
     "training": "immutable",
     "evaluation": "restart",
-    "evaluation.metrics": "live",
     "checkpoint": "restart",
     "resumeFrom": "immutable",
     "output": "restart",

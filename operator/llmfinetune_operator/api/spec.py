@@ -5,19 +5,14 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmfinetune_operator.api.fields import (
-    ClusterSource,
-    Duration,
-    ObjectName,
-    QueueName,
-    VolumeSource,
-    parse_duration,
-)
+from llmfinetune_operator.api.durations import Duration, parse_duration
+from llmfinetune_operator.api.fields import ClusterSource, ObjectName, QueueName, VolumeSource
 from llmfinetune_operator.api.runtime import RuntimeSpec
 from llmfinetune_operator.api.storage import StorageSpec
 from llmfinetune_operator.api.workers import WorkersSpec
 from llmfinetune_trainer.config.base import Frozen
 from llmfinetune_trainer.config.run import (
+    NOTHING_HELD_OUT,
     CheckpointConfig,
     DatasetConfig,
     EvaluationConfig,
@@ -26,6 +21,7 @@ from llmfinetune_trainer.config.run import (
     OutputConfig,
     ResumeConfig,
     TrainingConfig,
+    check_held_out,
     rules,
 )
 
@@ -112,6 +108,10 @@ class LLMFineTuneSpec(Frozen):
         json_schema_extra=rules(
             ("self.workers.replicas <= self.training.batchSize", _BATCH),
             (
+                "!has(self.evaluation.everySteps) || self.dataset.validationSplit > 0.0",
+                NOTHING_HELD_OUT,
+            ),
+            (
                 "self.workers.replicas == 1 || !has(self.storage.accessModes) || "
                 "!('ReadWriteOncePod' in self.storage.accessModes)",
                 _ONE_POD,
@@ -136,6 +136,11 @@ class LLMFineTuneSpec(Frozen):
     def _samples_for_all(self) -> Self:
         if self.workers.replicas > self.training.batch_size:
             raise ValueError(_BATCH)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_evaluate_on(self) -> Self:
+        check_held_out(self.dataset, self.evaluation)
         return self
 
     @model_validator(mode="after")

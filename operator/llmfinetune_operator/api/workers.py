@@ -5,15 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from llmfinetune_operator.api.fields import (
-    LABEL_KEY,
-    LABEL_VALUE,
-    Cpu,
-    Memory,
-    NodeSelector,
-    Wait,
-    parse_duration,
-)
+from llmfinetune_operator.api.durations import Wait, parse_duration
+from llmfinetune_operator.api.fields import LABEL_KEY, LABEL_VALUE, Cpu, Memory, NodeSelector
 from llmfinetune_trainer.config.base import Frozen
 from llmfinetune_trainer.config.quantity import quantity
 from llmfinetune_trainer.config.run import rules

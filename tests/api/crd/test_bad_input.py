@@ -46,6 +46,12 @@ CASES: dict[str, Bad] = {
     "source too long": Bad("model__source", "hf://owner/" + "a" * 1024, "may not be more than 1024 bytes"),
     "empty source": Bad("model__source", "", "spec.model.source"),
     "empty revision": Bad("model__revision", "", "spec.model.revision"),
+    "revision of a model on a volume": Bad(
+        "model", {"source": "pvc://claim/model", "revision": "v2"}, "remove it, or name an hf:// source"
+    ),
+    "revision of data in a ConfigMap": Bad(
+        "dataset", {"source": "configMap://a/b", "revision": "v2"}, "remove it, or name an hf:// source"
+    ),
     "unknown quantization": Bad("model__quantization", "int4", '"int8", "nf4"'),
     "secret name with a capital": Bad(
         "model__tokenSecretRef", {"name": "Token"}, "spec.model.tokenSecretRef.name"
@@ -157,6 +163,15 @@ CASES: dict[str, Bad] = {
         {"requests": {"memory": "4Gi"}, "limits": {"memory": "4000M"}},
         "resources.requests.memory is more than resources.limits.memory",
     ),
+    "memory of no machine": Bad(
+        "workers__resources", {"limits": {"memory": f"{'9' * 20}Pi"}}, "at most 1Pi: lower it"
+    ),
+    "memory of no machine as a number": Bad(
+        "workers__resources", {"limits": {"memory": 2**60}}, "at most 1Pi: lower it"
+    ),
+    "more processors than any machine has": Bad(
+        "workers__resources", {"limits": {"cpu": 4097}}, "at most 4096 processor cores: lower it"
+    ),
     "unknown resource": Bad("workers__resources", {"limits": {"gpu": 1}}, "unknown field"),
     # runtime
     "unknown device": Bad("runtime__device", "gpu", '"auto", "cuda", "xpu", "cpu"'),
@@ -177,6 +192,7 @@ CASES: dict[str, Bad] = {
     "a variable by reference": Bad("runtime__env", [{"name": "A", "valueFrom": {}}], "unknown field"),
     # storage
     "no room": Bad("storage__size", "0", "must be more than zero"),
+    "more room than any volume has": Bad("storage__size", "1025Ti", "at most 1Pi: lower it"),
     "size with two suffixes": Bad("storage__size", "10GiB", "spec.storage.size"),
     "existing claim with size": Bad(
         "storage", {"existingClaim": "a", "size": "1Gi"}, "existingClaim excludes size"
@@ -195,10 +211,14 @@ CASES: dict[str, Bad] = {
     "deadline as a number": Bad("runPolicy__activeDeadline", 3600, "must be of type string"),
     "deadline in days": Bad("runPolicy__activeDeadline", "1d", "spec.runPolicy.activeDeadline"),
     "deadline zero": Bad("runPolicy__activeDeadline", "0h", "must be more than zero"),
+    "deadline of more than a year": Bad("runPolicy__activeDeadline", "8760h1s", "at most 8760h"),
+    "deadline after the end of the calendar": Bad("runPolicy__activeDeadline", "99999999h", "at most 8760h"),
+    "deadline that no clock can count": Bad("runPolicy__activeDeadline", f"{'9' * 31}h", "at most 8760h"),
     "empty deadline": Bad("runPolicy__activeDeadline", "", "spec.runPolicy.activeDeadline"),
     "time to live as a number": Bad("runPolicy__ttlAfterFinished", 3600, "must be of type string"),
     "time to live in days": Bad("runPolicy__ttlAfterFinished", "1d", "spec.runPolicy.ttlAfterFinished"),
     "time to live of nothing": Bad("runPolicy__ttlAfterFinished", "0s", "must be more than zero"),
+    "time to live of more than a year": Bad("runPolicy__ttlAfterFinished", "8761h", "at most 8760h"),
     "suspend as text": Bad("runPolicy__suspend", "true", "must be of type boolean"),
     "bad priority class": Bad("runPolicy__priorityClassName", "High!", "spec.runPolicy.priorityClassName"),
 }
@@ -263,3 +283,12 @@ def test_a_volume_for_one_pod_takes_no_second_worker(client: Client) -> None:
     answer = try_create(client, manifest)
 
     assert "set replicas to 1" in answer.body["message"]
+
+
+@pytest.mark.api
+def test_evaluations_need_rows_that_are_held_out(client: Client) -> None:
+    manifest = fine_tune(dataset__validationSplit=0, evaluation__everySteps=10)
+
+    answer = try_create(client, manifest)
+
+    assert "remove everySteps or raise validationSplit" in answer.body["message"]

@@ -62,12 +62,27 @@ def test_sources_of_a_cluster_are_taken(client: Client, source: str) -> None:
     assert accepted(client, model__source=source)["model"]["source"] == source
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"model__revision": "v2"}, id="a revision of a repository"),
+        pytest.param(
+            {"model": {"source": "pvc://claim/model", "revision": "main"}}, id="the default, spelled out"
+        ),
+        pytest.param({"dataset__validationSplit": 0}, id="no rows held out and no evaluation asked for"),
+        pytest.param({"evaluation__everySteps": 10}, id="evaluations of the rows held out by default"),
+    ],
+)
+def test_what_goes_together_is_taken(client: Client, changes: Json) -> None:
+    accepted(client, **changes)
+
+
 @pytest.mark.parametrize("name", ["a", "a" * 52, "with-dash-1"])
 def test_names_that_pods_can_carry_are_taken(client: Client, name: str) -> None:
     accepted(client, name)
 
 
-@pytest.mark.parametrize("memory", ["4Gi", "1500M", "1.5Gi", "4294967296", 4294967296, "512Mi"])
+@pytest.mark.parametrize("memory", ["4Gi", "1500M", "1.5Gi", "4294967296", 4294967296, "512Mi", "1Pi"])
 def test_memory_is_taken_in_every_form(client: Client, memory: object) -> None:
     resources = {"requests": {"memory": "1M"}, "limits": {"memory": memory}}
 
@@ -76,14 +91,14 @@ def test_memory_is_taken_in_every_form(client: Client, memory: object) -> None:
     )
 
 
-@pytest.mark.parametrize("cpu", ["2", "0.5", "500m", 2])
+@pytest.mark.parametrize("cpu", ["2", "0.5", "500m", 2, 4096])
 def test_cpu_is_taken_in_every_form(client: Client, cpu: object) -> None:
     resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": cpu}}
 
     assert accepted(client, workers__resources=resources)["workers"]["resources"]["limits"]["cpu"] == cpu
 
 
-@pytest.mark.parametrize("deadline", ["12h", "90m", "30s", "1h30m", "1h30m15s"])
+@pytest.mark.parametrize("deadline", ["12h", "90m", "30s", "1h30m", "1h30m15s", "8760h", "525600m"])
 def test_deadline_is_taken_in_every_form(client: Client, deadline: str) -> None:
     assert accepted(client, runPolicy__activeDeadline=deadline)["runPolicy"]["activeDeadline"] == deadline
 

@@ -91,6 +91,18 @@ def test_what_the_operator_writes_is_read_back(tmp_path: Path) -> None:
             id="two lengths",
         ),
         pytest.param(
+            with_spec("{source: data.json}", "{source: data.json, revision: v2}"),
+            ["spec.dataset: only a Hugging Face repository has a revision: remove it, or name an hf://"],
+            id="revision of a file",
+        ),
+        pytest.param(
+            with_spec("{source: data.json}", "{source: data.json, validationSplit: 0.0}").replace(
+                "method:", "evaluation: {everySteps: 5}\n  method:"
+            ),
+            ["spec: evaluation.everySteps has nothing to evaluate on", "remove everySteps or raise"],
+            id="evaluations of nothing",
+        ),
+        pytest.param(
             with_spec("{lora: {rank: 4}}", "{lora: {}, full: {}}"),
             ["spec.method.full: unknown field; known are lora"],
             id="two methods",
@@ -127,6 +139,7 @@ def test_problems(text: str, messages: list[str]) -> None:
     with pytest.raises(RunError) as raised:
         load_manifest(text)
     assert raised.value.failure.category == "UserError"
+    assert raised.value.failure.hint
     for message in messages:
         assert message in str(raised.value)
 
@@ -159,6 +172,7 @@ def test_bad_run_configurations(tmp_path: Path, change: object, message: str) ->
     with pytest.raises(RunError) as raised:
         load_run_config(path)
     assert message in str(raised.value)
+    assert "spec.runtime.image" in raised.value.failure.hint
 
 
 def test_a_long_list_of_problems_is_bounded_in_the_failure_and_whole_in_the_text() -> None:

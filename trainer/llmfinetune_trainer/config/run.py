@@ -38,6 +38,12 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
 _ONE_ORIGIN = "resumeFrom names either a fineTune or a source: give exactly one of them"
 FINE_TUNE_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _ONE_LENGTH = "epochs and maxSteps exclude each other: remove one of them"
+_NO_REVISION = "only a Hugging Face repository has a revision: remove it, or name an hf:// source"
+_REVISED = rules(("self.revision == 'main' || self.source.startsWith('hf://')", _NO_REVISION))
+NOTHING_HELD_OUT = (
+    "evaluation.everySteps has nothing to evaluate on while dataset.validationSplit is 0: "
+    "remove everySteps or raise validationSplit"
+)
 
 SourceUri = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_source)]
 ModuleName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.*-]+$")]
@@ -53,8 +59,15 @@ class SecretKeyRef(Frozen):
     """Key inside the Secret."""
 
 
+def _check_revision(source: str, revision: str) -> None:
+    if revision != "main" and parse_source(source).scheme != "hf":
+        raise ValueError(_NO_REVISION)
+
+
 class ModelConfig(Frozen):
     """The pretrained model to start from."""
+
+    model_config = ConfigDict(json_schema_extra=_REVISED)
 
     source: SourceUri
     """Where the model comes from: `hf://owner/name`, `pvc://claim/path`, `https://…#sha256=…` or `configMap://name/key`.
@@ -68,6 +81,11 @@ class ModelConfig(Frozen):
     token_secret_ref: SecretKeyRef | None = None
     """Secret with the Hugging Face token that gated or private repositories need. Mounted as a file, never
     put into the environment."""
+
+    @model_validator(mode="after")
+    def _revision_of_a_repository(self) -> Self:
+        _check_revision(self.source, self.revision)
+        return self
 
 
 class Columns(Frozen):
@@ -92,6 +110,8 @@ class Columns(Frozen):
 class DatasetConfig(Frozen):
     """The examples to learn from."""
 
+    model_config = ConfigDict(json_schema_extra=_REVISED)
+
     source: SourceUri
     """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
     `configMap://name/key`. JSON, JSON Lines, CSV, Parquet or text."""
@@ -108,6 +128,11 @@ class DatasetConfig(Frozen):
     """Fraction of the rows held out for evaluation; 0 holds out none."""
     train_on_inputs: bool = False
     """Whether prompts carry loss too."""
+
+    @model_validator(mode="after")
+    def _revision_of_a_repository(self) -> Self:
+        _check_revision(self.source, self.revision)
+        return self
 
 
 class LoraConfig(Frozen):
@@ -181,6 +206,16 @@ class EvaluationConfig(Frozen):
         default=["loss", "perplexity"], min_length=1, max_length=2
     )
     """What is reported."""
+
+
+def check_held_out(dataset: DatasetConfig, evaluation: EvaluationConfig) -> None:
+    """Refuse evaluations that would evaluate nothing.
+
+    Raises:
+        ValueError: they are asked for, and no rows are held out.
+    """
+    if evaluation.every_steps is not None and not dataset.validation_split:
+        raise ValueError(NOTHING_HELD_OUT)
 
 
 class CheckpointConfig(Frozen):
@@ -261,3 +296,8 @@ class RunConfig(Frozen):
     output: OutputConfig = OutputConfig()
     resume_from: ResumeConfig | None = None
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @model_validator(mode="after")
+    def _something_to_evaluate_on(self) -> Self:
+        check_held_out(self.dataset, self.evaluation)
+        return self

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmfinetune_operator.api.fields import parse_duration
+from llmfinetune_operator.api.durations import parse_duration
 from llmfinetune_operator.api.v1alpha1 import LLMFineTuneSpec, StorageSpec, WorkersSpec, run_config
 from llmfinetune_trainer.config.run import RunConfig
 
@@ -51,6 +51,37 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "set replicas to 1",
     ),
     "deadline zero": ({"runPolicy": {"activeDeadline": "0h"}}, "more than zero"),
+    "deadline after the end of the calendar": (
+        {"runPolicy": {"activeDeadline": "99999999h"}},
+        "at most 8760h",
+    ),
+    "deadline that no clock can count": ({"runPolicy": {"activeDeadline": f"{'9' * 31}h"}}, "at most 8760h"),
+    "time to live of more than a year": ({"runPolicy": {"ttlAfterFinished": "8760h1s"}}, "at most 8760h"),
+    "patience that no clock can count": ({"workers": {"schedulingTimeout": f"{'9' * 31}h"}}, "at most 8760h"),
+    "memory of no machine": (
+        {"workers": {"resources": {"limits": {"memory": f"{'9' * 20}Pi"}}}},
+        "at most 1Pi",
+    ),
+    "more processors than any machine has": (
+        {"workers": {"resources": {"limits": {"cpu": 4097}}}},
+        "at most 4096",
+    ),
+    "more room than any volume has": ({"storage": {"size": "1025Ti"}}, "at most 1Pi"),
+    "revision of a model on a volume": (
+        {"model": {"source": "pvc://a/b", "revision": "v2"}},
+        "remove it, or name an hf:// source",
+    ),
+    "revision of data in a ConfigMap": (
+        {"dataset": {"source": "configMap://a/b", "revision": "v2"}},
+        "remove it, or name an hf:// source",
+    ),
+    "evaluations of nothing": (
+        {
+            "dataset": {"source": "hf://a/b", "validationSplit": 0.0},
+            "evaluation": {"everySteps": 10},
+        },
+        "remove everySteps or raise validationSplit",
+    ),
     "epochs and steps": ({"training": {"epochs": 1, "maxSteps": 1}}, "exclude each other"),
     "NaN": ({"training": {"learningRate": float("nan")}}, "finite number"),
 }
@@ -108,6 +139,7 @@ def test_run_config_depends_on_nothing_but_the_computation(change: dict[str, Any
         ("90m", timedelta(minutes=90)),
         ("30s", timedelta(seconds=30)),
         ("1h2m3s", timedelta(hours=1, minutes=2, seconds=3)),
+        ("8760h", timedelta(days=365)),
     ],
 )
 def test_durations(text: str, span: timedelta) -> None:

@@ -17,6 +17,7 @@ CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
     "a number of workers": ({"workers": WORKERS | {"replicas": 3}}, False),
     "patience with the scheduler": ({"workers": WORKERS | {"schedulingTimeout": "5m"}}, False),
     "a pause": ({"runPolicy": {"suspend": True}}, False),
+    "metrics that are written": ({"evaluation": {"metrics": ["loss"]}}, True),
     "an image": ({"runtime": {"image": "trainer:2"}}, True),
     "memory": ({"workers": WORKERS | {"resources": {"requests": {"memory": "3Gi"}}}}, True),
     "a least number of workers": ({"workers": WORKERS | {"minReplicas": 2}}, True),
