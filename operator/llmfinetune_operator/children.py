@@ -2,6 +2,7 @@
 given."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from llmfinetune_operator.backends.base import Workers
@@ -14,6 +15,7 @@ from llmfinetune_operator.resources.pod import PodSettings
 from llmfinetune_operator.resources.prepare_job import prepare_job
 from llmfinetune_operator.resources.pvc import volume_claim
 from llmfinetune_operator.resources.service_account import service_account
+from llmfinetune_trainer.config.quantity import quantity
 
 
 def desired_claim(view: View) -> list[dict[str, Any]]:
@@ -24,12 +26,20 @@ def desired_claim(view: View) -> list[dict[str, Any]]:
     return [
         volume_claim(
             view.owner,
-            size=storage.claim_size,
+            size=_claim_size(view),
             storage_class_name=storage.storage_class_name,
             access_modes=storage.claim_access_modes,
             retain=storage.retain,
         )
     ]
+
+
+def _claim_size(view: View) -> str:
+    """A volume never shrinks: a claim that was enlarged by hand keeps what it asks for."""
+    asked = view.spec.storage.claim_size
+    requests = (view.claim or {}).get("spec", {}).get("resources", {}).get("requests", {})
+    live = str(requests.get("storage", asked))
+    return max(asked, live, key=lambda size: quantity(size) or Decimal())
 
 
 def desired_configuration(view: View) -> list[dict[str, Any]]:
