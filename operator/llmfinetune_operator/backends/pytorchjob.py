@@ -28,6 +28,8 @@ try, only when the pod ends. Losing a peer uses none up."""
 LAST_CALL_SECONDS = 5
 """How long a rendezvous that has its least number of workers waits for more."""
 HOSTNAME = "kubernetes.io/hostname"
+_OFF_THE_HOST: Final = {"hostNetwork": False, "hostPID": False, "hostIPC": False}
+"""Spelled out, because only a field that is applied can be taken back from whoever else sets it."""
 
 
 class PyTorchJobBackend:
@@ -83,7 +85,7 @@ class PyTorchJobBackend:
             # Workers that join later would else look for the store of the first rendezvous, and hang.
             extra_env={"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         )
-        template["spec"].update(_spread(owner.name, on_one_node=workers.on_one_node))
+        template["spec"] |= _OFF_THE_HOST | _spread(owner.name, on_one_node=workers.on_one_node)
         return template
 
     def state(self, live: Object) -> JobState:

@@ -64,6 +64,17 @@ def test_an_edited_job_is_put_right(world: World, job: Json) -> None:
     world.until(lambda: replicas(world) == 1)
 
 
+def test_workers_that_were_put_on_the_network_of_their_node_are_taken_off_it(world: World, job: Json) -> None:
+    on_the_host = {"template": {"spec": {"hostNetwork": True}}}
+    world.patch("pytorchjobs", "medical", {"spec": {"pytorchReplicaSpecs": {"Worker": on_the_host}}})
+
+    def is_off() -> bool:
+        live = world.get("pytorchjobs", "medical") or job
+        return not live["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"].get("hostNetwork")
+
+    world.until(is_off)
+
+
 def test_a_deleted_job_is_made_again(world: World, job: Json) -> None:
     world.delete("pytorchjobs", "medical")
 
