@@ -33,7 +33,7 @@ def run_error(
     reason: str,
     message: str,
     *,
-    hint: str = "",
+    hint: str,
     retryable: bool = False,
     exit_code: int = exit_codes.USER_ERROR,
 ) -> RunError:
@@ -44,27 +44,27 @@ def run_error(
     return RunError(message, failure=failure, exit_code=exit_code)
 
 
-def user_error(reason: str, message: str, *, hint: str = "") -> RunError:
+def user_error(reason: str, message: str, *, hint: str) -> RunError:
     """The manifest asks for something that cannot be."""
     return run_error("UserError", reason, message, hint=hint)
 
 
-def data_error(reason: str, message: str, *, hint: str = "") -> RunError:
+def data_error(reason: str, message: str, *, hint: str) -> RunError:
     """The data set is missing, unreadable, or unfit for what the manifest asks."""
     return run_error("Data", reason, message, hint=hint)
 
 
-def model_access_error(reason: str, message: str, *, hint: str = "") -> RunError:
+def model_access_error(reason: str, message: str, *, hint: str) -> RunError:
     """The model cannot be had: not found, gated, or not a model."""
     return run_error("ModelAccess", reason, message, hint=hint)
 
 
-def network_error(reason: str, message: str, *, hint: str = "") -> RunError:
+def network_error(reason: str, message: str, *, hint: str) -> RunError:
     """A server did not answer; the next try may succeed."""
     return run_error("Network", reason, message, hint=hint, retryable=True, exit_code=exit_codes.RETRYABLE)
 
 
-def volume_error(reason: str, message: str, *, hint: str = "") -> RunError:
+def volume_error(reason: str, message: str, *, hint: str) -> RunError:
     """A volume is not mounted, or does not allow what is needed."""
     return run_error("Volume", reason, message, hint=hint)
 
@@ -76,7 +76,7 @@ def disk_full(path: Path, detail: str = "") -> RunError:
     return run_error("DiskFull", "NoSpaceLeft", message, hint=hint, exit_code=exit_codes.DISK_FULL)
 
 
-def diverged(reason: str, message: str, *, hint: str = "") -> RunError:
+def diverged(reason: str, message: str, *, hint: str) -> RunError:
     """The loss became NaN or infinite, or exploded."""
     return run_error("Diverged", reason, message, hint=hint, exit_code=exit_codes.DIVERGED)
 

@@ -33,6 +33,7 @@ _COMPUTED: Final = (
 )
 _CLUSTER_SPEC: Final = ("workers", "storage", "runPolicy")
 _CLUSTER_RUNTIME: Final = ("image", "env")
+_OTHER_VERSION: Final = "take a trainer of the operator's own version (spec.runtime.image)"
 _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
@@ -46,7 +47,9 @@ def load_manifest(path_or_text: Path | str) -> RunConfig:
     try:
         documents = [document for document in load_documents(text) if document is not None]
     except ValueError as error:
-        raise user_error("InvalidManifest", f"{name} is not valid YAML: {error}") from None
+        raise user_error(
+            "InvalidManifest", f"{name} is not valid YAML: {error}", hint="correct it at that place"
+        ) from None
     return _validated(name, _fine_tune(name, documents))
 
 
@@ -68,12 +71,14 @@ def load_run_config(path: Path) -> RunConfig:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except ValueError as error:
-        raise user_error("InvalidRunConfig", f"{name} is not valid JSON: {error}") from None
+        raise user_error(
+            "InvalidRunConfig", f"{name} is not valid JSON: {error}", hint=_OTHER_VERSION
+        ) from None
     try:
         return RunConfig.model_validate(value, strict=True)
     except ValidationError as error:
         problems = [_described(detail, prefix="") for detail in error.errors(include_url=False)]
-        raise _invalid(name, problems) from None
+        raise _invalid(name, problems, hint=_OTHER_VERSION) from None
 
 
 def _text(path_or_text: Path | str) -> tuple[str, str]:
@@ -117,7 +122,7 @@ def _validated(name: str, manifest: Mapping[str, Any]) -> RunConfig:
     except ValidationError as error:
         problems += [_described(detail, prefix="spec.") for detail in error.errors(include_url=False)]
     if problems:
-        raise _invalid(name, problems)
+        raise _invalid(name, problems, hint="correct the manifest where it says so")
     return config
 
 
@@ -180,10 +185,10 @@ def _is_model(candidate: Any) -> bool:
     return isinstance(candidate, type) and issubclass(candidate, BaseModel)
 
 
-def _invalid(name: str, problems: list[str]) -> RunError:
+def _invalid(name: str, problems: list[str], *, hint: str) -> RunError:
     listed = "\n".join(f"  - {problem}" for problem in problems)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return user_error("InvalidConfiguration", f"{name} has {count}:\n{listed}")
+    return user_error("InvalidConfiguration", f"{name} has {count}:\n{listed}", hint=hint)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

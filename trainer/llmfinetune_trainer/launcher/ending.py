@@ -57,8 +57,8 @@ def _stopped(ended: Ended, attempt: str) -> TerminationMessage:
     found = failure(
         "Preempted",
         "Stopped",
-        "told to stop; training goes on from the newest checkpoint",
-        hint="",
+        "told to stop",
+        hint="nothing to do: training goes on from the newest checkpoint",
         retryable=True,
     )
     result = ended.outcome.result if ended.outcome is not None else None
@@ -71,7 +71,8 @@ def _killed(ended: Ended, attempt: str) -> TerminationMessage:
             "Internal",
             "Killed",
             "the training process was killed (SIGKILL) by someone",
-            hint="",
+            hint="nothing to do where it happens once: training goes on from the newest checkpoint; else "
+            "read the events of the node",
             retryable=True,
         )
     else:

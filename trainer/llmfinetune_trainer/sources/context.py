@@ -31,7 +31,7 @@ def sources_root(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get(ENV_SOURCES) or SOURCES)
 
 
-def access_error(kind: Kind, reason: str, message: str, *, hint: str = "") -> RunError:
+def access_error(kind: Kind, reason: str, message: str, *, hint: str) -> RunError:
     """What a source names cannot be had: in the category of what it was to be."""
     make = {"model": model_access_error, "dataset": data_error, "resumeFrom": user_error}[kind]
     return make(reason, message, hint=hint)

@@ -34,7 +34,10 @@ def download(source: Source, kind: Kind, context: FetchContext) -> Path:
         return target
     if context.offline:
         raise access_error(
-            kind, "NotInCache", f"{source.name} was not downloaded before, and this run is offline"
+            kind,
+            "NotInCache",
+            f"{source.name} was not downloaded before, and this run is offline",
+            hint="run `llmfinetune prepare` once with access to it, or name a local path",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{TEMPORARY_PREFIX}{name}"

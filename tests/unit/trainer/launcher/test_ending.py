@@ -13,13 +13,13 @@ RESULT = TerminationMessage(
     attempt="1",
     result=Result(attempt="1", adapter="output/adapter", sha256="sha256:" + "0" * 64, steps=5, loss=1.0),
 )
-USER = TerminationMessage(attempt="1", failure=user_error("Bad", "bad").failure)
-DIVERGED = TerminationMessage(attempt="1", failure=diverged("LossNotFinite", "NaN").failure)
+USER = TerminationMessage(attempt="1", failure=user_error("Bad", "bad", hint="mend it").failure)
+DIVERGED = TerminationMessage(attempt="1", failure=diverged("LossNotFinite", "NaN", hint="slower").failure)
 CRASHED = TerminationMessage(
     attempt="1",
-    failure=Failure(category="Internal", reason="Crashed", retryable=True, message="signal 11"),
+    failure=Failure(category="Internal", reason="Crashed", retryable=True, message="signal 11", hint="h"),
 )
-LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone").failure)
+LOST = TerminationMessage(attempt="1", failure=network_error("PeersLost", "gone", hint="wait").failure)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_how_a_pod_ends(ended: Ended, code: int, category: str | None) -> None:
     exit_code, message = ending(ended, attempt="1")
     assert exit_code == code
     assert (message.failure and message.failure.category) == category
+    assert message.failure is None or message.failure.hint
     assert message.attempt == "1"
 
 
@@ -72,7 +73,7 @@ def test_message_fits_whatever_the_failure_says() -> None:
 @pytest.mark.parametrize(
     ("error", "category", "code"),
     [
-        (user_error("Bad", "bad"), "UserError", 2),
+        (user_error("Bad", "bad", hint="mend it"), "UserError", 2),
         (OSError(28, "No space left on device"), "DiskFull", 5),
         (MemoryError(), "OutOfMemory", 3),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "OutOfMemory", 3),
