@@ -9,6 +9,7 @@ from tests.api.client import Kubectl
 from tests.api.operator.conftest import NewWorld, StartOperator, install_training_api
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import AT_FIRST, first_children
+from tests.api.operator.test_room import condition
 from tests.api.operator.world import World
 
 pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
@@ -36,9 +37,11 @@ def test_the_training_operator_may_come_later(
     kubectl("delete", "--ignore-not-found", "--wait=true", "-f", str(training_crd))
     operator = start_operator()
     first_children(world)
-    kubectl("apply", "--server-side", "-f", str(training_crd))
-    install_training_api(kubectl, training_crd)
     world.finish_prepare()
+    world.until(lambda: condition(world, "Training").get("reason") == "TrainingOperatorMissing")
+    assert condition(world, "Training")["status"] == "False"
+    assert "install Kubeflow's training operator" in world.status()["failure"]["hint"]
+    install_training_api(kubectl, training_crd)
     made = world.until(lambda: world.get("pytorchjobs", "medical"))
     world.patch("pytorchjobs", "medical", {"spec": {"runPolicy": {"cleanPodPolicy": "All"}}})
     restored = made["spec"]["runPolicy"]["cleanPodPolicy"]

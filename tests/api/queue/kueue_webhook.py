@@ -7,20 +7,15 @@ is fixed while the job is not suspended.
 
 import base64
 import json
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from devcluster.apiserver import free_ports
-from devcluster.pki import Authority
+from tests.api.admission import REGISTRATION, AdmissionServer
 from tests.api.client import Client, Json
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 NAME = "kueue-stand-in"
-REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 KINDS = [("batch", "v1", "jobs"), ("kubeflow.org", "v1", "pytorchjobs")]
 
 
@@ -29,19 +24,10 @@ class Webhook:
 
     def __init__(self, client: Client, folder: Path) -> None:
         self._client = client
-        authority = Authority(folder)
-        authority.ensure()
-        pair = authority.issue("webhook", "/CN=kueue-stand-in", ["IP:127.0.0.1"])
-        (self._port,) = free_ports(1)
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pair.certificate, pair.key)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._bundle = base64.b64encode(authority.certificate.read_bytes()).decode()
-        self._thread = threading.Thread(target=self._server.serve_forever, name=NAME, daemon=True)
+        self._server = AdmissionServer(folder, _judge)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.__enter__()
         self._register("mutating", "Mutating", operations=["CREATE"])
         self._register("validating", "Validating", operations=["UPDATE"])
         return self
@@ -51,9 +37,7 @@ class Webhook:
     ) -> None:
         for flavor in ("mutating", "validating"):
             self._client.request("DELETE", f"{REGISTRATION}/{flavor}webhookconfigurations/{NAME}")
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.__exit__(kind, error, trace)
 
     def _register(self, flavor: str, kind: str, *, operations: list[str]) -> None:
         rules = [
@@ -62,10 +46,7 @@ class Webhook:
         ]
         webhook = {
             "name": f"{flavor}.kueue-stand-in.example.com",
-            "clientConfig": {
-                "url": f"https://127.0.0.1:{self._port}/{flavor}",
-                "caBundle": self._bundle,
-            },
+            "clientConfig": self._server.client_config(flavor),
             "rules": rules,
             "objectSelector": {"matchExpressions": [{"key": QUEUE_LABEL, "operator": "Exists"}]},
             "sideEffects": "None",
@@ -82,27 +63,8 @@ class Webhook:
         assert answer.status == 201, answer.body
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        request = review["request"]
-        verdict = _suspend(request) if self.path.startswith("/mutating") else _check(request)
-        answer = {
-            "apiVersion": "admission.k8s.io/v1",
-            "kind": "AdmissionReview",
-            "response": {"uid": request["uid"], **verdict},
-        }
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
-        """Say nothing: every request is one of the tests'."""
+def _judge(path: str, request: Json) -> Json:
+    return _suspend(request) if path.startswith("/mutating") else _check(request)
 
 
 def suspend_path(job: Json) -> str:
