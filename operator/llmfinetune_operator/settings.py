@@ -53,6 +53,8 @@ class Settings(BaseModel):
     """Workers have stalled when no step ended for as long as this many steps took before."""
     stall_seconds: float = Field(default=900.0, ge=60.0, le=86_400.0)
     """Workers have not stalled before this long without a step, however short steps are."""
+    stall_start_seconds: float = Field(default=3600.0, ge=120.0, le=604_800.0)
+    """Workers that start and load the model have not stalled before this long without a first report."""
     refused_retry_seconds: float = Field(default=15.0, gt=0)
     """When what the API server refused, or could not serve, is tried again."""
 

@@ -49,11 +49,14 @@ def _position(report: Report) -> tuple[object, ...]:
 
 
 def merge(known: Report, later: Report) -> Report:
-    """Return the later report, completed with what it leaves out; another attempt starts anew."""
+    """Return the later report, completed with what it leaves out; another attempt starts anew.
+
+    A failure is not carried along: whoever reports after it has started again.
+    """
     if known.attempt != later.attempt:
         return later
     said = {name: getattr(later, name) for name in later.model_fields_set if getattr(later, name) is not None}
-    return known.model_copy(update=said)
+    return known.model_copy(update={"failure": None, **said})
 
 
 class RateLimit:

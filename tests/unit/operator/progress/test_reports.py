@@ -7,7 +7,7 @@ import pytest
 
 from llmfinetune_operator.observed import Key
 from llmfinetune_operator.progress.reports import RateLimit, Reports, merge, received
-from llmfinetune_trainer.config.messages import Report, RuntimeFacts
+from llmfinetune_trainer.config.messages import Failure, Report, RuntimeFacts
 
 KEY, OTHER = Key("ml", "medical"), Key("ml", "legal")
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -44,6 +44,13 @@ KNOWN = Report(attempt="a", phase="Training", step=5, total_steps=10, loss=2.0, 
 )
 def test_merge(later: Report, merged: Report) -> None:
     assert merge(KNOWN, later) == merged
+
+
+def test_who_reports_after_a_failure_has_started_again() -> None:
+    failure = Failure(category="Network", reason="PeersLost", retryable=True, message="lost a peer")
+    failed = merge(KNOWN, KNOWN.model_copy(update={"failure": failure}))
+    assert failed.failure == failure
+    assert merge(failed, Report(attempt="a", phase="Training", restarts=1)).failure is None
 
 
 def test_only_news_wakes_a_reconcile() -> None:
