@@ -19,6 +19,7 @@ from llmfinetune_operator.observed import ChildRef, Object, Observed
 from llmfinetune_operator.policies import jobs, pods
 from llmfinetune_operator.policies.attempts import TrainingStep
 from llmfinetune_operator.policies.deadline import deadline, deadline_trouble
+from llmfinetune_operator.policies.for_good import for_good
 from llmfinetune_operator.policies.lost_nodes import abandoned, next_abandoned
 from llmfinetune_operator.policies.origin import origin_trouble
 from llmfinetune_operator.policies.ownership import name_trouble
@@ -134,7 +135,7 @@ def _trouble(view: View, volume: Storage, prepared: Preparation, training: Train
     ]
     present = [trouble for trouble in candidates if trouble is not None]
     final = [trouble for trouble in present if trouble.final]
-    return next(iter([*final, *present]), None)
+    return for_good(view, final[0]) if final else next(iter(present), None)
 
 
 def _wanted(view: View, found: _Findings) -> list[dict[str, Any]]:

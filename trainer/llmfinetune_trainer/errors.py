@@ -72,7 +72,10 @@ def volume_error(reason: str, message: str, *, hint: str) -> RunError:
 def disk_full(path: Path, detail: str = "") -> RunError:
     """The volume that holds `path` has no room left; `detail` says what it was needed for."""
     message = f"no space left on the volume that holds {path}" + (f": {detail}" if detail else "")
-    hint = "enlarge the volume (spec.storage.size) or free space on it, then try again"
+    hint = (
+        "free space on the volume, or take a larger one (in a cluster: spec.storage.size); a smaller "
+        "spec.checkpoint.keep needs less"
+    )
     return run_error("DiskFull", "NoSpaceLeft", message, hint=hint, exit_code=exit_codes.DISK_FULL)
 
 

@@ -14,8 +14,8 @@ class Again(Enum):
     UNLESS_MISSING = "never; a missing Secret, ConfigMap or key is waited for"
     HEALS = "by itself, once it is put right"
     FREE = "at once, as often as it happens; never counted against `runPolicy.maxRestarts`"
-    COUNTED = "after 10 s, 20 s, 40 s … 5 min, until `runPolicy.maxRestarts`"
-    REMEDY = "twice, each time with half the tokens computed at once; then never"
+    COUNTED = "after 10 s, 20 s, 40 s … 5 min, until `runPolicy.maxRestarts`; in preparation four times"
+    REMEDY = "twice, each time with half the tokens computed at once; then, and in preparation, never"
 
 
 class Rule(NamedTuple):
@@ -45,17 +45,17 @@ CATEGORIES: Final[Mapping[Category, Rule]] = {
     "OutOfMemory": Rule(
         Again.REMEDY,
         "limit too small",
-        "`workers.resources.limits.memory`, or a shorter `training.maxSequenceLength`",
+        "a larger `workers.resources.limits.memory`, or a shorter `training.maxSequenceLength`",
     ),
     "DiskFull": Rule(
         Again.NEVER,
         "volume, or the pod's own scratch space, too small",
-        "a new fine-tune with a larger `storage.size`, or a smaller `checkpoint.keep`",
+        "a larger `storage.size`, room on `storage.existingClaim`, or a smaller `checkpoint.keep`",
     ),
     "Image": Rule(
         Again.HEALS,
         "name wrong, no access to the registry, or built for another processor",
-        "`runtime.image`; it fails for good after 10 minutes",
+        "`runtime.image`; after 10 minutes it fails for good, if fewer than `workers.minReplicas` can start",
     ),
     "Scheduling": Rule(
         Again.HEALS,
@@ -96,7 +96,7 @@ CATEGORIES: Final[Mapping[Category, Rule]] = {
     "Deadline": Rule(
         Again.NEVER,
         "`runPolicy.activeDeadline` passed",
-        "a longer one, in a new fine-tune",
+        "a longer one, more workers, or fewer steps",
     ),
     "Internal": Rule(
         Again.COUNTED,

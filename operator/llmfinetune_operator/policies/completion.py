@@ -38,6 +38,7 @@ def missing_result() -> FailureStatus:
         "Internal",
         "ResultMissing",
         "the training job succeeded, but told no result",
-        hint="the workers run again from the last checkpoint to tell it; if it stays, read their logs",
+        hint="nothing to do: the workers run again from the last checkpoint to tell it; if it stays, read "
+        "their logs",
         retryable=True,
     )

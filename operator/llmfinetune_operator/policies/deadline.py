@@ -26,7 +26,7 @@ def deadline_trouble(view: View) -> Trouble | None:
             "Deadline",
             "DeadlineExceeded",
             f"the fine-tune was active for longer than runPolicy.activeDeadline ({limit})",
-            hint="apply it anew with a longer activeDeadline, more workers or fewer steps",
+            hint="ask for a longer activeDeadline, more workers or fewer steps",
             retryable=False,
         ),
         final=True,

@@ -8,7 +8,7 @@ from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.categories import is_free
 from llmfinetune_operator.policies.counts import Counts
 from llmfinetune_operator.policies.remedies import exhausted, next_remedy
-from llmfinetune_operator.policies.retries import given_up, retry_at, waits_until
+from llmfinetune_operator.policies.retries import retry_at, waits_until
 from llmfinetune_operator.policies.trouble import Trouble
 from llmfinetune_operator.policies.view import View
 
@@ -64,7 +64,8 @@ def _too_often(view: View, counts: Counts) -> bool:
 
 
 def _given_up(view: View, step: TrainingStep, failure: FailureStatus) -> TrainingStep:
-    return _ended(step, given_up(failure, view.spec.run_policy.max_restarts))
+    tried = f"{view.spec.run_policy.max_restarts} restarts (runPolicy.maxRestarts)"
+    return _ended(step, failure, tried=tried)
 
 
 def _with_less_memory(view: View, step: TrainingStep, counts: Counts) -> TrainingStep:
@@ -76,5 +77,5 @@ def _with_less_memory(view: View, step: TrainingStep, counts: Counts) -> Trainin
     return next_attempt(view, replace(step, remedy=remedy), counts)
 
 
-def _ended(step: TrainingStep, failure: FailureStatus) -> TrainingStep:
-    return replace(step, trouble=Trouble(failure=failure, final=True))
+def _ended(step: TrainingStep, failure: FailureStatus, *, tried: str | None = None) -> TrainingStep:
+    return replace(step, trouble=Trouble(failure=failure, final=True, tried=tried))

@@ -24,19 +24,28 @@ def pod_trouble(group: Iterable[Object], view: View) -> Trouble | None:
     return next(iter([*final, *waiting]), None) or silent_node_trouble(group) or _ended(present)
 
 
-def next_look(group: Iterable[Object], view: View) -> datetime | None:
-    """When one of these pods will have waited for a node for too long."""
-    times = [looked_at_again(pod, settings=view.settings, now=view.now) for pod in group]
-    return min((time for time in times if time), default=None)
-
-
-def _not_started(pod: Object, view: View) -> Trouble | None:
+def trouble_on_node(pod: Object, view: View) -> Trouble | None:
+    """What keeps a pod that has a node from starting there."""
     return (
         start_trouble(pod, settings=view.settings, now=view.now)
-        or scheduling_trouble(pod, settings=view.settings, now=view.now)
         or mount_trouble(pod, view.observed.events)
         or sandbox_trouble(pod, view.observed.events)
     )
+
+
+def next_look(group: Iterable[Object], view: View) -> datetime | None:
+    """When one of these pods will have waited for a node, or for its image, for too long."""
+    times = [_judged_again(pod, view) for pod in group]
+    return min((time for time in times if time), default=None)
+
+
+def _judged_again(pod: Object, view: View) -> datetime | None:
+    waiting = start_trouble(pod, settings=view.settings, now=view.now)
+    return waiting.wake_at if waiting else looked_at_again(pod, settings=view.settings, now=view.now)
+
+
+def _not_started(pod: Object, view: View) -> Trouble | None:
+    return scheduling_trouble(pod, settings=view.settings, now=view.now) or trouble_on_node(pod, view)
 
 
 def _ended(group: Iterable[Object]) -> Trouble | None:

@@ -9,6 +9,7 @@ from llmfinetune_operator.policies.pods_refused import refused_pods_trouble
 from llmfinetune_operator.policies.remedies import prepare_ran_out
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
+from llmfinetune_operator.resources.prepare_job import RETRIES
 from llmfinetune_operator.times import parse_time
 
 
@@ -50,7 +51,8 @@ def preparation_trouble(view: View) -> Trouble | None:
     if failed is None:
         return told or (None if view.prepare_pods else refused_pods_trouble(job, view.observed.events))
     if told is not None:
-        return Trouble(failure=told.failure, final=True)
+        tried = f"{RETRIES + 1} tries" if told.failure.retryable else None
+        return Trouble(failure=told.failure, final=True, tried=tried)
     message = str(failed.get("message", "")) or "the prepare Job failed"
     hint = "read the events of the Job with `kubectl describe job`"
     return Trouble(

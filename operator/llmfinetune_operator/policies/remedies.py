@@ -42,26 +42,26 @@ def tokens_at_once(view: View) -> int:
 def exhausted(view: View, last: FailureStatus) -> FailureStatus:
     """The failure of workers that run out of memory whatever is tried, with the numbers."""
     limit = view.spec.workers.resources.limits.memory
-    memory = (
-        f"workers.resources.limits.memory is {limit}"
-        if limit
-        else "workers have no memory limit of their own"
-    )
+    memory = f"workers have {limit}" if limit else "workers have no memory limit of their own"
     tried = [each.micro_batch_tokens for each in view.previous.remedies]
     first = [each.micro_batch_tokens_before for each in view.previous.remedies[:1]] or [tokens_at_once(view)]
     sizes = ", ".join(map(str, [*first, *tried]))
     hint = (
-        f"{memory}, and micro-batches of {sizes} tokens were tried: raise the limit, or lower "
+        f"{memory}, and micro-batches of {sizes} tokens were tried: {_more(limit)}, or lower "
         f"training.maxSequenceLength (now {view.spec.training.max_sequence_length})"
     )
-    return last.model_copy(update={"hint": shorten(hint, MAX_TEXT), "retryable": False})
+    return last.model_copy(update={"hint": shorten(hint, MAX_TEXT)})
 
 
 def prepare_ran_out(view: View, last: FailureStatus) -> FailureStatus:
     """The failure of a preparation that ran out of memory: it would do so again."""
     limit = view.spec.workers.resources.limits.memory
-    memory = (
-        f"limits.memory is {limit}" if limit else "it has no limit of its own: the node ran out of memory"
-    )
-    hint = f"preparation has the memory of a worker, and workers.resources.{memory}: raise it"
-    return last.model_copy(update={"hint": hint, "retryable": False})
+    whose = f"the memory of a worker, {limit}" if limit else "no limit of its own"
+    return last.model_copy(update={"hint": f"preparation has {whose}: {_more(limit)}"})
+
+
+def _more(limit: str | None) -> str:
+    """What gives pods more memory; without a limit their node ran out of it."""
+    if limit:
+        return "raise workers.resources.limits.memory"
+    return "raise workers.resources.requests.memory, so that pods get nodes with more"

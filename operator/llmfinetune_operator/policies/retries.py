@@ -1,9 +1,7 @@
-"""When workers that failed are tried again, and when no more."""
+"""When workers that failed are tried again."""
 
 from datetime import datetime, timedelta
 
-from llmfinetune_operator.api.v1alpha1 import FailureStatus
-from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.times import parse_time
 
@@ -24,9 +22,3 @@ def waits_until(view: View) -> datetime | None:
     due = parse_time(workers.next_start_time) if workers else None
     longest = timedelta(seconds=view.settings.retry_delay_max_seconds)
     return min(due, view.now) if due is not None and due - view.now > longest else due
-
-
-def given_up(last: FailureStatus, max_restarts: int) -> FailureStatus:
-    """The failure after the last try."""
-    message = f"gave up after {max_restarts} restarts (runPolicy.maxRestarts): {last.message}"
-    return last.model_copy(update={"message": shorten(message, MAX_TEXT), "retryable": False})

@@ -37,7 +37,11 @@ _EXIT_CODES: Mapping[int, Known] = {
         "lower training.learningRate, or look for broken rows in the data",
     ),
     exit_codes.DISK_FULL: Known(
-        "DiskFull", "VolumeFull", "the volume has no room left", "raise storage.size or lower checkpoint.keep"
+        "DiskFull",
+        "VolumeFull",
+        "the volume has no room left",
+        "take a larger storage.size, or make room on the claim that storage.existingClaim names; "
+        "a smaller checkpoint.keep needs less",
     ),
     exit_codes.RETRYABLE: Known(
         "Network",

@@ -18,6 +18,8 @@ class Trouble:
     failure: FailureStatus
     final: bool = False
     """Whether the fine-tune fails of it now."""
+    tried: str | None = None
+    """How often it was tried or how long it was waited for, where that is what makes it final."""
     stalled: bool = False
     """Whether workers run without getting on: a person who waits is to be told so."""
     wake_at: datetime | None = None

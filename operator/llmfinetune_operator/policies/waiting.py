@@ -37,11 +37,14 @@ def start_trouble(pod: Object, *, settings: Settings, now: datetime) -> Trouble 
 
 def _pull_trouble(pod: Object, message: str, *, settings: Settings, now: datetime) -> Trouble:
     since = pods.waiting_since(pod) or now
-    gives_up_at = since + timedelta(seconds=settings.image_pull_grace_seconds)
+    grace = settings.image_pull_grace_seconds
+    gives_up_at = since + timedelta(seconds=grace)
+    is_given_up = now >= gives_up_at
     return Trouble(
         failure=_image_failure(pod, "ImagePullFailed", message, retryable=True),
-        final=now >= gives_up_at,
-        wake_at=gives_up_at,
+        final=is_given_up,
+        tried=f"{grace:.0f} s",
+        wake_at=None if is_given_up else gives_up_at,
     )
 
 

@@ -127,5 +127,5 @@ def _losing_peers() -> Iterator[None]:
         raise network_error(
             "PeersLost",
             f"lost the connection to the other workers: {message}",
-            hint="training goes on from the newest checkpoint as soon as the workers meet again",
+            hint="nothing to do: training goes on from the newest checkpoint when the workers meet again",
         ) from error

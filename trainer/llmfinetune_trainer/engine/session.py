@@ -136,7 +136,7 @@ def _volume_failure(layout: Layout, error: OSError) -> RunError:
         "Volume",
         "NotWritten",
         f"cannot write to the volume that holds {layout.root}: {error}",
-        hint="look at the volume and its node; training goes on from the newest checkpoint",
+        hint="look at the volume and its node; the newest checkpoint is still there",
         retryable=True,
         exit_code=exit_codes.RETRYABLE,
     )

@@ -131,7 +131,6 @@ def no_rendezvous(config: api.LaunchConfig, error: RendezvousError, *, seconds: 
         f"found no {config.min_nodes} to {config.max_nodes} workers to train with at "
         f"{config.rdzv_endpoint}, {seconds:.0f} s after the start of this pod: "
         f"{type(error).__name__}: {error}",
-        hint="look whether all worker pods run and may reach each other (NetworkPolicy, DNS of the pods); "
-        "this pod is replaced and tries again",
+        hint="look whether all worker pods run and may reach each other (NetworkPolicy, DNS of the pods)",
         retryable=True,
     )

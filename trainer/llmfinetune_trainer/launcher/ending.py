@@ -91,7 +91,7 @@ def _lost(ended: Ended, attempt: str) -> TerminationMessage:
         "Network",
         "RendezvousLost",
         f"lost the other workers or their rendezvous (torchrun ended with {ended.agent_code})",
-        hint="training goes on from the newest checkpoint when the workers meet again",
+        hint="nothing to do: training goes on from the newest checkpoint when the workers meet again",
         retryable=True,
     )
     return TerminationMessage(attempt=attempt, failure=found)

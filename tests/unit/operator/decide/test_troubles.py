@@ -8,7 +8,7 @@ import pytest
 from llmfinetune_operator.observed import ChildRef
 from llmfinetune_operator.status.rate import CONDITIONS_SECONDS
 from llmfinetune_operator.times import format_time
-from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World, waiting
 
 POD = "medical-prepare-x"
 
@@ -17,10 +17,6 @@ def preparing(world: World, **status: Any) -> None:
     world.settle()
     world.bind()
     world.pod(POD, PREPARE, "Pending", **status)
-
-
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
-    return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
 
 
 def unschedulable(world: World, message: str) -> dict[str, Any]:
@@ -169,7 +165,9 @@ def test_an_image_that_stays_away_fails_after_its_grace() -> None:
     world.wait(world.settings.image_pull_grace_seconds)
     world.settle()
     assert world.phase == "Failed"
-    assert world.status["failure"]["category"] == "Image"
+    failure = world.status["failure"]
+    assert (failure["category"], failure["retryable"]) == ("Image", False)
+    assert failure["message"].startswith("gave up after 600 s: ")
     assert PREPARE not in world.children
 
 

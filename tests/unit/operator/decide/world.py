@@ -323,6 +323,11 @@ class World:
         return found["status"], found["reason"]
 
 
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    """Status of a pod whose container cannot start."""
+    return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+
+
 def failure_message(category: str, reason: str, *, retryable: bool = False) -> str:
     """A termination message with a failure."""
     told = Failure(
