@@ -124,7 +124,7 @@ class RoomStatus(Message):
     limit: Workers | None = None
     """Workers that training goes on with, as there is no room for more."""
     waiting_since: Timestamp | None = None
-    """Since when workers that the training job asks for have had no node."""
+    """Since when workers that the training job asks for have had no node to run on."""
     retry_time: Timestamp | None = None
     """When all the workers that are wanted are asked for again."""
     retries: Times = 0

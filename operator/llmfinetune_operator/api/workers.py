@@ -98,8 +98,8 @@ class WorkersSpec(Frozen):
     max_replicas: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     """The most workers that replicas may ask for; without it, 999."""
     scheduling_timeout: Wait = "2m"
-    """How long workers may wait for a node before training goes on without them, if minReplicas are there. It
-    grows back by itself."""
+    """How long workers may wait for a node to run on before training goes on without them, if minReplicas are
+    there. It grows back by itself."""
     resources: Resources = Resources()
     node_selector: NodeSelector = Field(default={})
     """Labels that a node must have for workers to run on it."""

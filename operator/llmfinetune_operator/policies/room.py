@@ -2,7 +2,9 @@
 the others are asked for again after waits that double.
 
 Pods that wait for a node disturb nobody: a rendezvous starts with the workers that are there, and forms anew
-only when one more really joins. So asking again is just a larger number in the training job.
+only when one more really joins. So asking again is just a larger number in the training job. Nor do those
+disturb anybody that cannot start on their node; but they keep their name, and a smaller number takes away the
+workers with the highest.
 """
 
 from dataclasses import dataclass, replace
@@ -10,12 +12,10 @@ from datetime import datetime, timedelta
 
 from llmfinetune_operator.api.v1alpha1 import RoomStatus
 from llmfinetune_operator.backends.base import JobState
-from llmfinetune_operator.observed import Object
-from llmfinetune_operator.policies import pods
-from llmfinetune_operator.policies.pods_refused import refused_pods
+from llmfinetune_operator.policies.placement import can_run, expected_pods, what_holds_workers
+from llmfinetune_operator.policies.pod_troubles import trouble_on_node
 from llmfinetune_operator.policies.trouble import MAX_TEXT, shorten
 from llmfinetune_operator.policies.view import View
-from llmfinetune_operator.resources import names
 from llmfinetune_operator.times import format_time, parse_time
 from llmfinetune_trainer.config.redaction import redact
 
@@ -31,7 +31,9 @@ class Room:
     asked: int
     """Workers that the training job asks for now."""
     placed: int = 0
-    """How many of them have a node."""
+    """How many of them have a node, and can start there."""
+    stuck: frozenset[int] = frozenset()
+    """Which of them have a node and cannot start there."""
     known: RoomStatus = _NOTHING
     is_short: bool = False
     """Whether fewer than `workers.minReplicas` have had a node for longer than they may wait."""
@@ -57,7 +59,14 @@ def room(view: View) -> Room:
         asked, wake_at = max(known.limit, view.spec.workers.min_replicas), retry_at
     if job is None or view.is_outdated or view.backend.state(job) is not JobState.ACTIVE:
         return Room(asked=asked, known=known.model_copy(update={"waiting_since": None}))
-    found = Room(asked=asked, placed=_num_placed(view, asked), known=known, wake_at=wake_at)
+    workers = expected_pods(view, asked)
+    found = Room(
+        asked=asked,
+        placed=sum(can_run(pod, view) for pod in workers.values()),
+        stuck=frozenset(index for index, pod in workers.items() if trouble_on_node(pod, view)),
+        known=known,
+        wake_at=wake_at,
+    )
     return _all_placed(view, found) if found.placed == asked else _waiting(view, found)
 
 
@@ -70,12 +79,14 @@ def _all_placed(view: View, found: Room) -> Room:
 
 
 def _waiting(view: View, found: Room) -> Room:
+    is_short = found.placed < view.spec.workers.min_replicas
+    if not is_short and _fewest(found) == found.asked:  # there is nothing to gain by asking for fewer
+        return replace(found, known=found.known.model_copy(update={"waiting_since": None}))
     since = found.known.waiting_since or format_time(view.now)
     due = (parse_time(since) or view.now) + view.spec.workers.scheduling_timeout_span
     if view.now < due:
         known = found.known.model_copy(update={"waiting_since": since})
         return replace(found, known=known, wake_at=min(due, found.wake_at or due))
-    is_short = found.placed < view.spec.workers.min_replicas
     if is_short or view.queue is not None:  # a queue admits a job for one number of workers only
         known = found.known.model_copy(update={"waiting_since": since})
         return replace(found, known=known, is_short=is_short)
@@ -84,24 +95,31 @@ def _waiting(view: View, found: Room) -> Room:
 
 def _limited(view: View, found: Room) -> Room:
     """It has lasted: go on with those that have a node, and say when the others are tried again."""
-    before = found.known.limit or view.replicas
-    grown = found.known.limit is not None and found.placed > before
+    before, asked = found.known.limit or view.replicas, _fewest(found)
+    grown = found.known.limit is not None and asked > before
     retries = 0 if grown else found.known.retries
     retry_at = view.now + _delay(view, retries)
     known = RoomStatus(
-        limit=found.placed,
+        limit=asked,
         retry_time=format_time(retry_at),
         retries=retries + 1,
         message=shorten(redact(what_holds_workers(view, found.asked)), MAX_TEXT),
     )
-    reason = REASON_GROWN if grown else REASON_SHRUNK if found.placed < before else None
+    reason = REASON_GROWN if grown else REASON_SHRUNK if asked < before else None
     return Room(
-        asked=found.placed,
+        asked=asked,
         placed=found.placed,
+        stuck=frozenset(index for index in found.stuck if index < asked),
         known=known,
         reason=reason,
         wake_at=parse_time(known.retry_time),
     )
+
+
+def _fewest(found: Room) -> int:
+    """The least number to ask for that leaves a place for each worker that can run."""
+    places = [index for index in range(found.asked) if index not in found.stuck]
+    return places[found.placed - 1] + 1 if found.placed else 0
 
 
 def _delay(view: View, retries: int) -> timedelta:
@@ -116,35 +134,3 @@ def _remembered(view: View) -> RoomStatus:
         return _NOTHING
     # In a queue the number of workers is the one that was admitted, and no other.
     return known.room if view.queue is None else RoomStatus(waiting_since=known.room.waiting_since)
-
-
-def _num_placed(view: View, asked: int) -> int:
-    return sum(is_placed(pod) for pod in _expected(view, asked))
-
-
-def what_holds_workers(view: View, asked: int) -> str:
-    """What the scheduler says of the first worker without a node, or why its pod is not made."""
-    waiting = [pod for pod in _expected(view, asked) if not is_placed(pod)]
-    said = [pods.pod_condition(pod, "PodScheduled") or {} for pod in waiting]
-    messages = [str(condition["message"]) for condition in said if condition.get("message")]
-    if messages:
-        return messages[0]
-    refused = refused_pods(view.training_job, view.observed.events)
-    return refused or (
-        "the scheduler has not looked at them yet" if waiting else "their pods are not made yet"
-    )
-
-
-def _expected(view: View, asked: int) -> list[Object]:
-    names_of = {names.worker_pod(view.owner.name, index): index for index in range(asked)}
-    found = [pod for pod in view.worker_pods if pods.name(pod) in names_of]
-    return sorted(found, key=lambda pod: names_of[pods.name(pod)])
-
-
-def is_placed(pod: Object) -> bool:
-    """Whether the pod has a node."""
-    scheduled = pods.pod_condition(pod, "PodScheduled")
-    has_node = bool(pod.get("spec", {}).get("nodeName"))
-    return (
-        has_node or pods.phase(pod) != "Pending" or (scheduled is not None and scheduled["status"] == "True")
-    )

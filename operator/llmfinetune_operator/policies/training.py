@@ -74,7 +74,7 @@ def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> Trainin
     if has_lost_worker(view):
         return next_attempt(view, step, step.counts.restarted(view, CATEGORY))
     trouble = worker_trouble(view, room)
-    stalled = stall(view, asked=room.asked) if trouble is None else Stall()
+    stalled = stall(view, asked=room.asked - len(room.stuck)) if trouble is None else Stall()
     if stalled.restart and stalled.trouble is not None:
         return stalled_for_long(view, step, stalled.trouble)
     return replace(step, apply=True, trouble=trouble or stalled.trouble, wake_at=stalled.wake_at)

@@ -1,11 +1,12 @@
 """Workers that find no node: training goes on with the others, says so, and grows back by itself."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
 from llmfinetune_operator.times import format_time
-from tests.unit.operator.decide.world import CLAIM, JOB, World
+from tests.unit.operator.decide.world import CLAIM, JOB, World, waiting
 
 TIMEOUT = 120.0
 FULL = "0/2 nodes are available: 2 Insufficient memory."
@@ -29,9 +30,11 @@ def room(world: World) -> dict[str, Any]:
 class Cluster(World):
     """A cluster with a number of places for workers, and a training operator and a scheduler at work."""
 
-    def __init__(self, *, places: int, **changes: Any) -> None:
+    def __init__(self, *, places: int, broken: Collection[str] = (), **changes: Any) -> None:
         super().__init__(**changes)
         self.places = places
+        self.broken = set(broken)
+        """Workers that get a node which cannot pull their image."""
         self.prepared()
         self.run()
 
@@ -43,6 +46,8 @@ class Cluster(World):
             self.settle()
 
     def _training_operator(self) -> None:
+        if JOB not in self.children:
+            return
         names = [f"medical-worker-{index}" for index in range(asked(self))]
         for name in [each for each in self.pods if "worker" in each and each not in names]:
             del self.pods[name]
@@ -54,7 +59,10 @@ class Cluster(World):
         pods = [pod for name, pod in sorted(self.pods.items()) if "worker" in name]
         free = self.places - sum(pod["status"]["phase"] == "Running" for pod in pods)
         for pod in (each for each in pods if each["status"]["phase"] == "Pending"):
-            if free > 0:
+            if pod["metadata"]["name"] in self.broken:
+                pod["status"] = {"phase": "Pending"} | waiting("ImagePullBackOff", "no such host")
+                pod["spec"]["nodeName"] = "node-b"
+            elif free > 0:
                 free -= 1
                 pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
                 pod["spec"]["nodeName"] = "node-a"
@@ -82,7 +90,7 @@ def test_before_the_timeout_all_are_waited_for_and_a_condition_says_who() -> Non
     cluster = Cluster(places=2, workers=workers(3))
     assert (asked(cluster), cluster.phase) == (3, "Training")
     assert cluster.condition("WorkersScheduled") == ("False", "Waiting")
-    assert cluster.message() == f"2 of 3 workers have a node: {FULL}"
+    assert cluster.message() == f"2 of 3 workers have a node to run on: {FULL}"
     assert cluster.status["workers"]["rescales"] == 0
 
 
@@ -140,6 +148,7 @@ def test_it_grows_in_part_when_there_is_room_for_some() -> None:
 
 def test_tries_in_vain_wait_longer_and_longer_and_are_no_rescale() -> None:
     cluster = Cluster(places=2, workers=workers(3))
+    cluster.settings = replace_settings(cluster, stall_start_seconds=604_800.0)
     cluster.pass_time(TIMEOUT)
     waits = []
     for _ in range(7):
@@ -274,3 +283,109 @@ def test_a_queue_asks_for_all_whatever_there_was_room_for() -> None:
     cluster.edit(runPolicy={"queueName": "team-a"})
     cluster.settle()
     assert (asked(cluster), cluster.status["attempt"]) == (3, 2)
+
+
+GRACE = 600.0
+STUCK = {
+    "the last of three": (3, 1, ["medical-worker-2"], 2, 2),
+    "the last two of four": (4, 2, ["medical-worker-2", "medical-worker-3"], 2, 2),
+    "one in between, which the others need not make room for": (3, 2, ["medical-worker-1"], 3, 2),
+    "one in between and the last": (4, 1, ["medical-worker-1", "medical-worker-3"], 3, 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "least", "broken", "asks_for", "trains_with"), STUCK.values(), ids=STUCK.keys()
+)
+def test_workers_that_cannot_start_on_their_node_end_nothing_while_enough_can(
+    replicas: int, least: int, broken: list[str], asks_for: int, trains_with: int
+) -> None:
+    cluster = Cluster(places=4, broken=broken, workers=workers(replicas, least))
+    cluster.settings = replace_settings(cluster, stall_seconds=86_400.0)
+    running = {name: pod["metadata"]["uid"] for name, pod in cluster.pods.items() if name not in broken}
+    cluster.told(step=1, total_steps=1000)
+    cluster.run()
+    assert cluster.condition("WorkersScheduled") == ("False", "Waiting")
+    assert f"{trains_with} of {replicas} workers have a node to run on" in cluster.message()
+    assert "no such host" in cluster.message()
+    assert "runtime.image" in cluster.message()
+    cluster.pass_time(TIMEOUT)
+    assert asked(cluster) == asks_for
+    cluster.pass_time(GRACE + TIMEOUT)
+    assert {name: cluster.pods[name]["metadata"]["uid"] for name in running} == running
+    assert (cluster.phase, cluster.condition("Training")[0]) == ("Training", "True")
+    assert "failure" not in cluster.status
+    assert cluster.reconcile() == 0
+    cluster.broken.clear()
+    for name in broken:
+        cluster.pods.pop(name, None)
+    cluster.pass_time(cluster.settings.room_retry_max_seconds)
+    assert asked(cluster) == replicas
+    assert cluster.condition("WorkersScheduled") == ("True", "AllScheduled")
+
+
+def test_how_many_train_without_those_that_cannot_start_is_said() -> None:
+    broken = ["medical-worker-1", "medical-worker-3"]
+    cluster = Cluster(places=4, broken=broken, workers=workers(4))
+    cluster.pass_time(TIMEOUT)
+    assert cluster.condition("WorkersScheduled") == ("False", "InsufficientResources")
+    assert "training goes on with 2 of 4 workers" in cluster.message()
+
+
+def test_others_that_stall_are_told_of_while_one_cannot_start() -> None:
+    cluster = Cluster(places=2, broken=["medical-worker-1"], workers=workers(3))
+    cluster.told(step=1, total_steps=1000)
+    cluster.pass_time(cluster.settings.stall_seconds + 1)
+    assert cluster.condition("Stalled") == ("True", "NoProgress")
+
+
+TOO_FEW = {
+    "fewer than the least number can": (3, 2, ["medical-worker-1", "medical-worker-2"]),
+    "the one where all meet cannot": (3, 1, ["medical-worker-0"]),
+    "nobody can": (1, 1, ["medical-worker-0"]),
+}
+
+
+@pytest.mark.parametrize(("replicas", "least", "broken"), TOO_FEW.values(), ids=TOO_FEW.keys())
+def test_an_image_that_too_few_can_pull_is_told_at_once_and_final_after_its_grace(
+    replicas: int, least: int, broken: list[str]
+) -> None:
+    cluster = Cluster(places=4, broken=broken, workers=workers(replicas, least))
+    assert cluster.condition("Ready") == ("False", "ImagePullFailed")
+    assert cluster.status["failure"]["retryable"]
+    cluster.pass_time(GRACE - 1)
+    assert cluster.phase != "Failed"
+    cluster.pass_time(1)
+    assert cluster.phase == "Failed"
+    failure = cluster.status["failure"]
+    assert (failure["reason"], failure["retryable"]) == ("ImagePullFailed", False)
+    assert failure["message"].startswith("gave up after 600 s: ")
+
+
+def test_a_worker_that_is_away_for_a_moment_is_not_given_up_with_the_one_that_cannot_start() -> None:
+    cluster = Cluster(places=2, broken=["medical-worker-1"], workers=workers(3, least=2))
+    cluster.pass_time(GRACE + TIMEOUT)
+    cluster.places = 1
+    del cluster.pods["medical-worker-2"]
+    cluster.run()
+    assert cluster.condition("Ready") == ("False", "ImagePullFailed")
+    assert cluster.phase != "Failed"
+    assert cluster.reconcile() == 0
+    cluster.places = 2
+    cluster.run()
+    assert "failure" not in cluster.status
+
+
+def test_a_volume_that_one_node_cannot_mount_keeps_the_others_from_nothing() -> None:
+    cluster = Cluster(places=2, workers=workers(2))
+    pod = cluster.pods["medical-worker-1"]
+    pod["status"] = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}
+    words = 'Multi-Attach error for volume "pvc-1"'
+    about = {"uid": pod["metadata"]["uid"]}
+    cluster.events = [{"involvedObject": about, "reason": "FailedAttachVolume", "message": words}]
+    cluster.places = 1
+    cluster.run()
+    assert words in cluster.message()
+    cluster.pass_time(TIMEOUT)
+    assert asked(cluster) == 1
+    assert "failure" not in cluster.status
