@@ -108,6 +108,7 @@ control-plane: $(VENV)
 bench: $(VENV) ## The trainer beside what a user could pick instead: tokens/s, memory, loss (long)
 	@$(BIN)/python -m benchmarks.trainers
 	@$(BIN)/python -m benchmarks.scaling
+	@$(BIN)/python -m benchmarks.engine.rows
 
 .PHONY: bench-quick
 bench-quick: $(VENV) ## The same in under five minutes

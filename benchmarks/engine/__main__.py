@@ -7,6 +7,7 @@ the clock is the processor's, so that a busy machine can be measured too.
 """
 
 import argparse
+import json
 import resource
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +18,9 @@ import torch
 
 from benchmarks.clock import matrix_peak, seconds
 from benchmarks.engine.batches import load_samples, micro_batches
-from benchmarks.engine.models import SHAPES, make_model
+from benchmarks.engine.models import make_model
 from benchmarks.engine.parts import Parts
+from benchmarks.models import SHAPES
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.fused import FusedGradients
@@ -60,15 +62,26 @@ def measure(
     return results
 
 
-def report(results: Sequence[Measured]) -> str:
-    """Over all micro-batches, and the spread of single ones."""
-    tokens, took = sum(result.tokens for result in results), sum(result.seconds for result in results)
-    share = sum(result.share * result.seconds for result in results) / took
+def figures_of(results: Sequence[Measured]) -> dict[str, Any]:
+    """Over all micro-batches, the spread of single ones, and the process's largest resident set."""
+    took = sum(result.seconds for result in results)
     shares = [result.share for result in results]
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "tokens_per_second": sum(result.tokens for result in results) / took,
+        "peak_share": sum(result.share * result.seconds for result in results) / took,
+        "peak_share_min": min(shares),
+        "peak_share_max": max(shares),
+        "micro_batches": len(results),
+        "resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def line(figures: dict[str, Any]) -> str:
+    """The figures in one line."""
     return (
-        f"{tokens / took:.0f} tokens/s, {share:.3f} of the peak ({min(shares):.3f} to {max(shares):.3f} over "
-        f"{len(results)} micro-batches), {resident:.2f} GiB resident"
+        f"{figures['tokens_per_second']:.0f} tokens/s, {figures['peak_share']:.3f} of the peak "
+        f"({figures['peak_share_min']:.3f} to {figures['peak_share_max']:.3f} over "
+        f"{figures['micro_batches']} micro-batches), {figures['resident_bytes'] / 2**30:.2f} GiB resident"
     )
 
 
@@ -76,14 +89,22 @@ def main() -> None:
     """Runs the benchmark."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    base = make_model(arguments.model, shape=arguments.shape, vocabulary=arguments.vocabulary)
+    base = make_model(
+        arguments.model,
+        shape=arguments.shape,
+        vocabulary=arguments.vocabulary,
+        quantization=arguments.quantization,
+    )
     engine, adapter_weights = engine_of(base, arguments)
     samples = load_samples(arguments.data, arguments.tokenizer or arguments.model, rows=arguments.rows)
     batches = micro_batches(samples, tokens=arguments.tokens)
     engine.forward_backward(batches[0], scale=1e-3, dropout_seed=1)
     parts = Parts(engine) if arguments.parts else None
     results = measure(engine, batches, adapter_weights=adapter_weights, config=base.config)
-    print(f"{engine.kernels.name} kernels: {report(results)}")
+    figures = figures_of(results) | {"kernels": engine.kernels.name}
+    print(f"{engine.kernels.name} kernels: {line(figures)}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures), encoding="utf-8")
     if parts is not None:
         print(parts.table(sum(result.seconds for result in results)))
 
@@ -96,6 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="rows in Alpaca's columns")
     parser.add_argument("--shape", choices=tuple(SHAPES), help="random weights of this shape instead")
     parser.add_argument("--vocabulary", type=int, help="random weights with so many tokens")
+    parser.add_argument("--quantization", choices=("int8", "nf4"), help="how the frozen layers are kept")
     parser.add_argument("--tokenizer", type=Path, help="directory of the tokenizer, if not the model's")
     parser.add_argument(
         "--targets", nargs="+", default=["q_proj", "v_proj"], help="adapted layers, or all-linear"
@@ -108,6 +130,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-prefix", action="store_true", help="compute every token")
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--parts", action="store_true", help="say where the time goes")
+    parser.add_argument("--json", type=Path, help="file that the figures are written to as well")
     return parser.parse_args()
 
 

@@ -1,21 +1,13 @@
 """The fine-tunes whose estimates are held against what they take: two adapters of a small model, a large
 vocabulary, and an architecture of the general path."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils.logging import disable_progress_bar
+from transformers import AutoConfig
 
-from benchmarks.trainers.setup import find_model
-from llmfinetune_trainer.config.layout import Layout
-from llmfinetune_trainer.model.materialise import materialise
-from llmfinetune_trainer.sources.models import ModelFiles
-
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+from benchmarks.models import smollm2, written
 
 
 class Case(NamedTuple):
@@ -53,28 +45,11 @@ CASES: Mapping[str, Case] = {
 
 def model_of(case: Case, name: str, directory: Path) -> Path:
     """The model's directory below `directory`, made if it is not there."""
-    small = _smollm2(directory)
+    small = smollm2(directory)
     if case.shape is None:
         return small
     target = directory / "".join(letter if letter.isalnum() else "-" for letter in name)
-    if not (target / "config.json").is_file():
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**case.shape), dtype=torch.bfloat16)
-        for file in TOKENIZER:
-            if (small / file).is_file():
-                target.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(small / file, target / file)
-        model.save_pretrained(target)
-    return target
-
-
-def _smollm2(directory: Path) -> Path:
-    path = find_model()
-    disable_progress_bar()
-    files = ModelFiles(path, path.name, f"size-{path.stat().st_size}", is_own=False)
-    layout = Layout(directory)
-    (layout.cache / "models").mkdir(parents=True, exist_ok=True)
-    return materialise(files, layout, in_fp32=False, progress=print)
+    return written(AutoConfig.for_model(**case.shape), target, tokenizer=small)
 
 
 def manifest_of(case: Case, *, model: Path, data: Path, steps: int) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.result import ROOT, record
 from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, middle_of, with_efficiency
 from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import Workload
 
-ROOT = Path("build/bench")
 COUNTS = (1, 2, 4)
 TIMEOUT_SECONDS = 900
 
@@ -45,7 +45,7 @@ def main() -> None:
         with_efficiency([measured(job, count) for count in options.processes]) for _ in range(options.rounds)
     ]
     figures = {"threads_per_process": job.threads, "rounds": options.rounds, "groups": middle_of(rounds)}
-    _write(figures)
+    record("scaling", figures)
     print(table(figures))
 
 
@@ -104,24 +104,17 @@ def table(figures: dict[str, Any]) -> str:
     """The figures as text."""
     lines = [
         f"{figures['threads_per_process']} core(s) a process",
-        "processes  tokens/s  speed-up  communication  waiting  of the compute-bound ideal",
+        "processes  tokens/s  speed-up     step  communication  waiting  computing, of the ideal  all, of it",
     ]
     for group in figures["groups"]:
         shared = "  (processes take turns on cores)" if group["shares_cores"] else ""
         lines.append(
             f"{group['processes']:>9}  {group['tokens_per_second']:>8.0f}  {group['speedup']:>7.2f}x  "
-            f"{group['communication_share']:>13.2%}  {group['wait_share']:>7.2%}  "
+            f"{group['step_seconds']:>5.1f} s  {group['communication_share']:>13.2%}  "
+            f"{group['wait_share']:>7.2%}  {group['compute_efficiency']:>23.1%}  "
             f"{group['efficiency']:>10.1%}{shared}"
         )
     return "\n".join(lines)
-
-
-def _write(figures: dict[str, Any]) -> None:
-    path = ROOT / "result.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(result | {"scaling": figures}, indent=1), encoding="utf-8")
-    partial.replace(path)
 
 
 def _options() -> argparse.Namespace:

@@ -79,11 +79,18 @@ def with_efficiency(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     """Adds how far each group is from the ideal that its cores allow.
 
     The ideal is the first group's speed, times how much faster the group's cores together multiply matrices
-    than the first group's: what compute alone would give, on cores that are shared too.
+    than the first group's: what compute alone would give, on cores that are shared too. What is missing is
+    communication, waiting, and computing that takes longer than the matrix product says
+    (`compute_efficiency`).
     """
     first = groups[0]
     return [
-        {**group, "speedup": speed / first["tokens_per_second"], "efficiency": speed / ideal}
+        {
+            **group,
+            "speedup": speed / first["tokens_per_second"],
+            "efficiency": speed / ideal,
+            "compute_efficiency": speed / ideal / (1 - group["communication_share"] - group["wait_share"]),
+        }
         for group in groups
         for speed in [group["tokens_per_second"]]
         for ideal in [first["tokens_per_second"] * group["gemm_gflops"] / first["gemm_gflops"]]

@@ -31,7 +31,7 @@ def main() -> None:
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     os.sched_setaffinity(0, job.cores_of(int(os.environ["RANK"])))
     torch.set_num_threads(job.threads)
-    base = make_model(Path(job.model), shape=None, vocabulary=None)
+    base = make_model(Path(job.model))
     model, adapters = attach_adapters(base, LoraConfig(target_modules=list(job.targets)), seed=0)
     engine = FusedGradients(model, adapters)
     samples = load_samples(Path(job.data), Path(job.model), rows=job.batch_size * job.steps)

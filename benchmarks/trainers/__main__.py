@@ -1,20 +1,26 @@
-"""`python -m benchmarks.trainers`: ours and the peers in turn; writes build/bench/result.{json,png}."""
+"""`python -m benchmarks.trainers`: ours and the peers in turn; writes build/bench/result.{json,png}.
+
+With `--shape` or `--vocabulary` the model has random weights of that shape; the files are called after it.
+"""
 
 import argparse
-import json
+import dataclasses
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
+from benchmarks.models import SHAPES, shape_name, shaped_model
+from benchmarks.result import ROOT, write_result
 from benchmarks.trainers import report
 from benchmarks.trainers.comparison import compare
 from benchmarks.trainers.contestants import QUICK, chosen_peers
 from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import ADAPTERS, Workload
 
-ROOT = Path("build/bench")
-QUICK_WORKLOAD = {"steps": 2, "batch_size": 16, "held_out": 8}
+FEW_HELD_OUT = 8
+"""Samples on which the loss is measured where it takes long or, with random weights, says little."""
+QUICK_WORKLOAD = {"steps": 2, "batch_size": 16, "held_out": FEW_HELD_OUT}
 
 
 def main() -> None:
@@ -23,17 +29,17 @@ def main() -> None:
     adapters = options.adapters.split(",")
     result: dict[str, Any] = {"machine": machine()}
     for adapter in adapters:
-        workload = Workload(
-            adapter=adapter,
-            **(
-                QUICK_WORKLOAD
-                if options.quick
-                else {"steps": options.steps, "batch_size": options.batch_size}
-            ),
-        )
+        workload = _workload(adapter, options)
         section = _compared(workload, options, into=result, is_first=adapter == adapters[0])
         print(f"\nadapters on {', '.join(workload.targets)}\n{report.table(section)}", flush=True)
-    print(f"\nresult: {ROOT / 'result.json'}, plot: {ROOT / 'result.png'}")
+    print(f"\nresult: {_file('json', options)}, plot: {_file('png', options)}")
+
+
+def _workload(adapter: str, options: argparse.Namespace) -> Workload:
+    length = {"steps": options.steps, "batch_size": options.batch_size}
+    work = Workload(adapter=adapter, **(QUICK_WORKLOAD if options.quick else length))
+    name = shape_name(options.shape, options.vocabulary)
+    return dataclasses.replace(work, model=name, held_out=FEW_HELD_OUT) if name else work
 
 
 def _compared(
@@ -41,19 +47,26 @@ def _compared(
 ) -> dict[str, Any]:
     """Compares one configuration; the first lies at the top of the result, others below their name."""
     names = options.peers.split(",") if options.peers else list(QUICK) if options.quick else None
-    root = ROOT / workload.adapter
-    setup = make_setup(workload, data=find_data(options.data), root=root)
+    shape = shape_name(options.shape, options.vocabulary)
+    root = ROOT / "-".join(filter(None, (workload.adapter, shape)))
+    model = shaped_model(shape=options.shape, vocabulary=options.vocabulary) if shape else None
+    setup = make_setup(workload, data=find_data(options.data), root=root, model=model)
 
     def write(section: dict[str, Any]) -> None:
         into.update(section if is_first else {workload.adapter: section})
-        _write(into)
+        write_result(into, _file("json", options))
 
     once = options.once.split(",")
     peers = [peer._replace(rounds=1 if peer.name in once else None) for peer in chosen_peers(names)]
     section = compare(setup, peers, rounds=options.rounds, root=root, on_progress=write)
     write(section)
-    report.plot(section, ROOT / ("result.png" if is_first else f"result-{workload.adapter}.png"))
+    report.plot(section, _file("png", options, *([] if is_first else [workload.adapter])))
     return section
+
+
+def _file(ending: str, options: argparse.Namespace, *more: str) -> Path:
+    names = filter(None, ("result", shape_name(options.shape, options.vocabulary), *more))
+    return ROOT / f"{'-'.join(names)}.{ending}"
 
 
 def machine() -> dict[str, Any]:
@@ -68,12 +81,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load": os.getloadavg(),
     }
-
-
-def _write(result: dict[str, Any]) -> None:
-    partial = ROOT / "result.json.partial"
-    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    partial.replace(ROOT / "result.json")
 
 
 def _options() -> argparse.Namespace:
@@ -92,6 +99,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--adapters", help=f"configurations of {', '.join(ADAPTERS)} (default: all, quick: qv)"
     )
+    parser.add_argument("--shape", choices=tuple(SHAPES), help="random weights of this shape instead")
+    parser.add_argument("--vocabulary", type=int, help="random weights with so many tokens")
     parser.add_argument(
         "--data", type=Path, help="alpaca rows as JSON (default: LLMFINETUNE_DATA, ../shared/data)"
     )

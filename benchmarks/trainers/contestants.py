@@ -22,7 +22,7 @@ class Contestant(NamedTuple):
     micro_batches: tuple[int, ...] = ()
     """Sizes that the tuning pass tries."""
     extras: tuple[dict[str, Any], ...] = ()
-    """Settings that the tuning pass tries on top of the best size, one after the other; what helps stays."""
+    """Settings that the tuning pass tries on top of the best so far, one by one; what helps stays."""
     rounds: int | None = None
     """Takes part in so many rounds, the first ones; in all of them where None."""
 
@@ -73,7 +73,13 @@ PEERS = (
         micro_batches=(1, 2, 8),
         extras=(KEEP_MEMORY, BF16_ADAPTERS),
     ),
-    _HUGGINGFACE.peer("flattened", "flattened", BF16, micro_batches=(2, 8), extras=(KEEP_MEMORY,)),
+    _HUGGINGFACE.peer(
+        "flattened",
+        "flattened",
+        BF16,
+        micro_batches=(1, 2, 4, 8),
+        extras=(KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
+    ),
     _HUGGINGFACE.peer(
         "concatenated",
         "concatenated",
@@ -82,7 +88,7 @@ PEERS = (
         extras=(KEEP_MEMORY, BF16_ADAPTERS, COMPILED),
     ),
     _TRL.peer("default", "default", AUTOCAST | {"checkpointing": True}),
-    _TRL.peer("tuned", "padding_free", BF16, micro_batches=(2, 8), extras=(KEEP_MEMORY,)),
+    _TRL.peer("tuned", "padding_free", BF16, micro_batches=(1, 2, 4, 8), extras=(KEEP_MEMORY, BF16_ADAPTERS)),
     _TRL.peer("packed", "packed", BF16, micro_batches=(1, 2), extras=(KEEP_MEMORY,)),
     _IPEX.peer("padded", "padded", AUTOCAST, micro_batches=(2, 8)),
     _IPEX.peer("concatenated", "concatenated", AUTOCAST, micro_batches=(1, 2), extras=(KEEP_MEMORY,)),

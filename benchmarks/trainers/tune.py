@@ -1,12 +1,15 @@
 """The tuning pass: tries each peer's settings once, and records the fastest in `tuned.json`.
 
-`python -m benchmarks.trainers.tune [--peers a,b]`. What it records is kept in the repository, so that a
-comparison starts from good settings; run it again on another kind of machine. Settings are compared by tokens
-per second of processor time, so that the machine need not be quiet.
+`python -m benchmarks.trainers.tune [--peers a,b] [--missing]`. What it records is kept in the repository, so
+that a comparison starts from good settings; run it again on another kind of machine. Settings are compared by
+tokens per second of processor time, so that the machine need not be quiet. With `--missing`, what is recorded
+counts as tried, and only the rest runs.
 """
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from benchmarks.trainers.workload import Workload
 ROOT = Path("build/bench/tune")
 WORKLOAD = Workload(steps=2, batch_size=8)
 """One measured step: what is tried lies far apart."""
+Trial = dict[str, Any]
+"""Settings (`options`) and what they gave: `tokens_per_cpu_second`, or an `error`."""
 
 
 def main() -> None:
@@ -26,6 +31,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--peers", help="names, separated by commas (default: all that have something to tune)"
+    )
+    parser.add_argument(
+        "--missing",
+        action="store_true",
+        help="only what tuned.json does not say yet, on this kind of machine",
     )
     parser.add_argument("--data", type=Path, help="alpaca rows as JSON")
     options = parser.parse_args()
@@ -35,18 +45,33 @@ def main() -> None:
     for name in names:
         peer = by_name[name]
         if peer.micro_batches:
-            tuned = read_tuned() | {peer.name: tune(peer, setup)}
+            recorded = read_tuned().get(peer.name, {}).get("tried", []) if options.missing else []
+            found = tune(peer, recorded, attempt=partial(_tried, peer, setup))
+            tuned = read_tuned() | {peer.name: found}
             TUNED.write_text(json.dumps(tuned, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def tune(peer: Contestant, setup: Setup) -> dict[str, Any]:
+def tune(
+    peer: Contestant, recorded: Sequence[Trial], *, attempt: Callable[[dict[str, Any]], Trial]
+) -> dict[str, Any]:
     """Finds the best micro-batch, then keeps each extra that makes it faster still.
 
-    Returns `best`, the settings found, and `tried`, what each trial gave.
+    Args:
+        peer: whose settings.
+        recorded: trials that need not run again.
+        attempt: runs the peer with these settings.
+
+    Returns:
+        `best`, the settings found, and `tried`, what each trial gave.
     """
-    tried = [_tried(peer, {"micro_batch": size}, setup) for size in peer.micro_batches]
+
+    def trial(settings: dict[str, Any]) -> Trial:
+        known = [one for one in recorded if one["options"] == settings]
+        return known[0] if known else attempt(settings)
+
+    tried = [trial({"micro_batch": size}) for size in peer.micro_batches]
     for extra in peer.extras:
-        tried.append(_tried(peer, merged(_best(tried), extra), setup))
+        tried.append(trial(merged(_best(tried), extra)))
     return {"best": _best(tried), "tried": tried}
 
 
@@ -56,12 +81,12 @@ def merged(settings: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
     return settings | extra | ({"variables": variables} if variables else {})
 
 
-def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
+def _best(tried: Sequence[Trial]) -> dict[str, Any]:
     best: dict[str, Any] = max(tried, key=lambda trial: trial.get("tokens_per_cpu_second", 0.0))["options"]
     return best
 
 
-def _tried(peer: Contestant, settings: dict[str, Any], setup: Setup) -> dict[str, Any]:
+def _tried(peer: Contestant, setup: Setup, settings: dict[str, Any]) -> Trial:
     contestant = peer._replace(options=peer.options | settings)
     output = ROOT / "runs" / peer.name
     figures = run_contestant(contestant, setup, output=output)

@@ -14,6 +14,8 @@ ADAPTERS = {"qv": ("q_proj", "v_proj"), "all-linear": ALL_LINEAR}
 class Workload:
     """One configuration of the comparison."""
 
+    model: str = "SmolLM2-135M"
+    """What the model is called."""
     adapter: str = "qv"
     """A key of `ADAPTERS`."""
     rank: int = 8

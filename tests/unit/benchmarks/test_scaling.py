@@ -35,14 +35,15 @@ def test_shares_of_a_step_are_those_of_all_ranks_together() -> None:
 
 def test_the_ideal_is_what_the_cores_of_a_group_can_multiply() -> None:
     groups = [
-        {"tokens_per_second": 100.0, "gemm_gflops": 200.0},
-        {"tokens_per_second": 171.0, "gemm_gflops": 360.0},
-        {"tokens_per_second": 180.0, "gemm_gflops": 360.0},
+        {"tokens_per_second": 100.0, "gemm_gflops": 200.0, "communication_share": 0.0, "wait_share": 0.0},
+        {"tokens_per_second": 171.0, "gemm_gflops": 360.0, "communication_share": 0.01, "wait_share": 0.04},
+        {"tokens_per_second": 180.0, "gemm_gflops": 360.0, "communication_share": 0.0, "wait_share": 0.0},
     ]
     alone, two, shared = with_efficiency(groups)
     assert alone["efficiency"] == pytest.approx(1.0)
     assert two["speedup"] == pytest.approx(1.71)
     assert two["efficiency"] == pytest.approx(0.95)
+    assert two["compute_efficiency"] == pytest.approx(1.0), "all that is missing is waiting and communication"
     assert shared["efficiency"] == pytest.approx(1.0)
 
 

@@ -7,6 +7,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from llmfinetune_trainer.engine.batches import MicroBatch
+from llmfinetune_trainer.engine.dropout import documents_of, take_over_dropouts
 from llmfinetune_trainer.engine.loss import Head, cross_entropy_sum
 from llmfinetune_trainer.model.load import head_of
 from llmfinetune_trainer.model.lora import Adapters
@@ -17,6 +18,9 @@ class GradientComputer(Protocol):
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
         """Adds the gradient of `scale` times the loss to the adapters' flat gradient.
+
+        Dropout follows from `dropout_seed`, which is the step's, and the documents: not from what else is
+        in the micro-batch.
 
         Returns:
             The unscaled loss, summed over the supervised positions, in nats.
@@ -35,12 +39,11 @@ class GeneralGradients:
         self._head: Head = head_of(causal)
         self._adapters = adapters
         self._device = adapters.master.device
-        self._dropouts = [module for name, module in model.named_modules() if ".lora_dropout." in name]
+        self._dropouts = take_over_dropouts(model)
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
         """See `GradientComputer`."""
-        self._set_dropout(dropout_seed)
-        loss = self._loss(batch)
+        loss = self._loss(batch, dropout_seed=dropout_seed)
         if loss.requires_grad:
             (loss * scale).backward()  # type: ignore[no-untyped-call]
             self._adapters.collect_gradients()
@@ -49,15 +52,18 @@ class GeneralGradients:
     @torch.no_grad()
     def loss_sum(self, batch: MicroBatch) -> float:
         """See `GradientComputer`."""
-        self._set_dropout(None)
-        return float(self._loss(batch))
+        return float(self._loss(batch, dropout_seed=None))
 
-    def _loss(self, batch: MicroBatch) -> Tensor:
+    def _loss(self, batch: MicroBatch, *, dropout_seed: int | None) -> Tensor:
         batch = placed(batch, self._device)
-        return cross_entropy_sum(self.hidden(batch)[batch.rows], self._head, batch.targets)
+        hidden = self.hidden(batch, dropout_seed=dropout_seed)
+        return cross_entropy_sum(hidden[batch.rows], self._head, batch.targets)
 
-    def hidden(self, batch: MicroBatch) -> Tensor:
-        """Last hidden states of a micro-batch, [tokens, hidden]."""
+    def hidden(self, batch: MicroBatch, *, dropout_seed: int | None = None) -> Tensor:
+        """Last hidden states of a micro-batch, [tokens, hidden]; without a seed there is no dropout."""
+        documents = [] if dropout_seed is None else documents_of(batch)
+        for dropout in self._dropouts:
+            dropout.begin(documents, seed=dropout_seed or 0)
         output = self._decoder(
             input_ids=batch.input_ids,
             position_ids=batch.position_ids,
@@ -66,12 +72,6 @@ class GeneralGradients:
         )
         states: Tensor = output.last_hidden_state[0]
         return states
-
-    def _set_dropout(self, seed: int | None) -> None:
-        for module in self._dropouts:
-            module.train(seed is not None)
-        if seed is not None and self._dropouts:
-            torch.manual_seed(seed)
 
 
 def placed(batch: MicroBatch, device: torch.device) -> MicroBatch:

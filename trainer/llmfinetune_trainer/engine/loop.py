@@ -104,9 +104,9 @@ def compute_gradient(training: Training, plan: StepPlan) -> float:
     """Leaves the gradient of the global batch's mean loss in the adapters, and returns that loss."""
     adapters, scale = training.state.adapters, 1.0 / plan.num_supervised
     adapters.bucket.zero_()
+    seed = dropout_seed(training.config.training.seed, step=training.state.step)
     for indices in plan.packs:
         training.check_stop()
-        seed = dropout_seed(training.config.training.seed, step=training.state.step, sample=min(indices))
         batch = micro_batch(training.train, indices)
         adapters.bucket[-1] += (
             training.computer.forward_backward(batch, scale=scale, dropout_seed=seed) * scale
@@ -154,9 +154,9 @@ def require_sound(loss: float, gradient_norm: float, *, state: TrainingState, sa
     )
 
 
-def dropout_seed(seed: int, *, step: int, sample: int) -> int:
-    """Seed of a micro-batch's dropout: the same whichever rank computes it, and after a restart."""
-    return zlib.crc32(f"{seed}/{step}/{sample}".encode())
+def dropout_seed(seed: int, *, step: int) -> int:
+    """Seed of a step's dropout: the same on every rank, and after a restart."""
+    return zlib.crc32(f"{seed}/{step}".encode())
 
 
 def samples_digest(plan: StepPlan) -> str:

@@ -14,12 +14,12 @@ from llmfinetune_trainer.engine.loop import run_steps
 from llmfinetune_trainer.errors import RunError
 from llmfinetune_trainer.model.lora import attach_adapters, peft_config
 
-from .tiny import MemorySamples, adapted, base_model, make_training, run_config, snapshot
+from .tiny import FAMILIES, MemorySamples, adapted, base_model, make_training, run_config, snapshot
 
 IDS = torch.arange(10).unsqueeze(0)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_fresh_adapters_change_nothing(architecture: str) -> None:
     batch = micro_batch(MemorySamples([8, 5]), [0, 1])
     _, _, computer = adapted(architecture, noise=0.0)
@@ -29,8 +29,9 @@ def test_fresh_adapters_change_nothing(architecture: str) -> None:
     assert torch.equal(computer.hidden(batch), plain.last_hidden_state[0])
 
 
-def test_training_changes_adapters_and_leaves_the_base_as_it_was() -> None:
-    training = make_training(run_config(epochs=1))
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_training_changes_adapters_and_leaves_the_base_as_it_was(architecture: str) -> None:
+    training = make_training(run_config(epochs=1), architecture=architecture)
     model = training.computer._decoder  # type: ignore[attr-defined]
     base, adapter = snapshot(model), training.state.adapters.master.clone()
     run_steps(training)
@@ -48,7 +49,7 @@ def test_start_depends_on_the_seed_and_not_on_what_ran_before() -> None:
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("architecture", FAMILIES)
 def test_plain_peft_loads_the_result_and_computes_the_same(architecture: str, tmp_path: Path) -> None:
     model, adapters, computer = adapted(architecture)
     config = model.peft_config["default"]

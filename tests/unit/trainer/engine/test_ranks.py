@@ -1,5 +1,5 @@
-"""One process, two and four make the same loss curve and the same adapter, to rounding, by either engine; and
-a run that goes on with another number of them stays on that curve."""
+"""One process, two and four make the same loss curve and the same adapter, to rounding, in every family by
+either engine; and a run that goes on with another number of them stays on that curve."""
 
 import os
 import socket
@@ -11,15 +11,22 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
-from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.distributed import Ranks, joined
 from llmfinetune_trainer.engine.loop import evaluate_once, run_steps
 from llmfinetune_trainer.engine.stop import preempted
 from llmfinetune_trainer.errors import RunError
 
-from .tiny import Recorder, make_training, now, run_config
+from .tiny import SUBJECTS, Recorder, make_training, now, run_config
 
-ENGINES: tuple[Engine, ...] = ("general", "fused")
+CASES: dict[str, dict[str, Any]] = {
+    f"{architecture}, {engine}, dropout {dropout}": {
+        "architecture": architecture,
+        "engine": engine,
+        "dropout": dropout,
+    }
+    for architecture, engine in SUBJECTS
+    for dropout in (0.0, 0.2)
+}
 CONFIG = run_config(epochs=2, batch_size=6)
 HALF = 3
 
@@ -27,19 +34,19 @@ HALF = 3
 @pytest.mark.timeout(600)  # every rank imports torch anew
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_loss_curve_and_adapter_do_not_depend_on_the_number_of_ranks(world_size: int, tmp_path: Path) -> None:
-    alone = {engine: _run(engine) for engine in ENGINES}
-    for engine in ENGINES:
-        _save_half(engine, tmp_path / engine)
+    alone = {case: _run(case) for case in CASES}
+    for case in CASES:
+        _save_half(case, tmp_path / case)
     multiprocessing.spawn(  # type: ignore[no-untyped-call]
         _rank, args=(world_size, _free_port(), str(tmp_path)), nprocs=world_size
     )
     results = [torch.load(tmp_path / f"{rank}.pt") for rank in range(world_size)]
-    for engine in ENGINES:
-        for result in (result[engine] for result in results):
-            _assert_same(result["whole"], alone[engine], first=0)
-            _assert_same(result["second half"], alone[engine], first=HALF)
+    for case in CASES:
+        for result in (result[case] for result in results):
+            _assert_same(result["whole"], alone[case], first=0)
+            _assert_same(result["second half"], alone[case], first=HALF)
             for part, ours in result.items():
-                assert torch.equal(ours["master"], results[0][engine][part]["master"])
+                assert torch.equal(ours["master"], results[0][case][part]["master"])
 
 
 def _assert_same(ours: dict[str, Any], alone: dict[str, Any], *, first: int) -> None:
@@ -49,10 +56,10 @@ def _assert_same(ours: dict[str, Any], alone: dict[str, Any], *, first: int) -> 
     torch.testing.assert_close(ours["master"], alone["master"], rtol=1e-2, atol=2e-4)
 
 
-def _run(engine: Engine, *, ranks: Ranks | None = None, origin: Path | None = None) -> dict[str, Any]:
+def _run(case: str, *, ranks: Ranks | None = None, origin: Path | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     recorder = Recorder()
-    training = make_training(CONFIG, ranks=ranks, recorder=recorder, engine=engine)
+    training = make_training(CONFIG, ranks=ranks, recorder=recorder, **CASES[case])
     if origin is not None:
         path = CheckpointStore(origin, keep=1).newest()
         assert path is not None
@@ -67,9 +74,9 @@ def _run(engine: Engine, *, ranks: Ranks | None = None, origin: Path | None = No
     }
 
 
-def _save_half(engine: Engine, directory: Path) -> None:
+def _save_half(case: str, directory: Path) -> None:
     """Leaves the checkpoint of a run by one process, after some steps."""
-    training = make_training(CONFIG, engine=engine)
+    training = make_training(CONFIG, **CASES[case])
 
     def stop_halfway() -> None:
         if training.state.step == HALF:
@@ -87,11 +94,11 @@ def _rank(rank: int, world_size: int, port: int, directory: str) -> None:
     )
     with joined("gloo") as ranks:
         results = {
-            engine: {
-                "whole": _run(engine, ranks=ranks),
-                "second half": _run(engine, ranks=ranks, origin=Path(directory) / engine),
+            case: {
+                "whole": _run(case, ranks=ranks),
+                "second half": _run(case, ranks=ranks, origin=Path(directory) / case),
             }
-            for engine in ENGINES
+            for case in CASES
         }
         torch.save(results, Path(directory) / f"{rank}.pt")
 

@@ -1,6 +1,7 @@
 """Interrupted and resumed is, bit for bit, never interrupted."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from llmfinetune_trainer.engine.loop import Training, evaluate_once, run_steps
 from llmfinetune_trainer.engine.stop import preempted
 from llmfinetune_trainer.errors import RunError
 
-from .tiny import Recorder, make_training, now, run_config
+from .tiny import SUBJECTS, Recorder, make_training, now, run_config
 
 CONFIG = run_config(epochs=3, checkpoint={"every_steps": 2, "every_seconds": None, "keep": 2})
 CHECKS_OF_A_STEP = 2
@@ -33,26 +34,28 @@ class StopAfter:
             raise preempted()
 
 
-@pytest.mark.parametrize("engine", ["general", "fused"])
-@pytest.mark.parametrize("dropout", [0.0, 0.2], ids=["without dropout", "with dropout"])
-@pytest.mark.parametrize("stop_after", [1, 5, 13], ids=["in the first step", "early", "late"])
+@pytest.mark.parametrize(("architecture", "engine"), SUBJECTS)
+@pytest.mark.parametrize(
+    ("stop_after", "dropout"),
+    [(1, 0.2), (5, 0.0), (13, 0.2)],
+    ids=["in the first step, with dropout", "early", "late, with dropout"],
+)
 def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
-    stop_after: int, dropout: float, engine: Engine, tmp_path: Path
+    stop_after: int, dropout: float, architecture: str, engine: Engine, tmp_path: Path
 ) -> None:
+    made = partial(make_training, CONFIG, dropout=dropout, architecture=architecture, engine=engine)
     whole, curve = Recorder(), Recorder()
-    uninterrupted = make_training(CONFIG, recorder=whole, dropout=dropout, engine=engine)
+    uninterrupted = made(recorder=whole)
     run_steps(uninterrupted)
 
     first = Recorder()
-    interrupted = make_training(
-        CONFIG, recorder=first, dropout=dropout, engine=engine, check_stop=StopAfter(stop_after)
-    )
+    interrupted = made(recorder=first, check_stop=StopAfter(stop_after))
     with pytest.raises(RunError):
         run_steps(interrupted)
     store = CheckpointStore(tmp_path, keep=2)
     store.save(interrupted.state.checkpoint(), now=now())
 
-    resumed = make_training(CONFIG, recorder=curve, dropout=dropout, engine=engine)
+    resumed = made(recorder=curve)
     path = store.newest()
     assert path is not None
     resumed.state.restore(read_checkpoint(path))

@@ -1,15 +1,20 @@
 """Planning and computing steps: same samples and same mathematics however they are split."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from llmfinetune_trainer.config import exit_codes
+from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.batches import plan_step
 from llmfinetune_trainer.engine.loop import compute_gradient, evaluate_once, run_steps
 from llmfinetune_trainer.errors import RunError
 
-from .tiny import MemorySamples, Recorder, lengths, make_training, run_config
+from .tiny import SUBJECTS, MemorySamples, Recorder, lengths, make_training, run_config
+
+EXACT = {"without dropout": 0.0, "with dropout": 0.3}
 
 
 def test_every_sample_is_seen_once_an_epoch_at_any_number_of_ranks() -> None:
@@ -48,11 +53,17 @@ def test_without_packing_every_sample_has_a_sequence_of_its_own() -> None:
     [{"token_budget": 1}, {"token_budget": 30}, {"token_budget": 10_000}],
     ids=["eight accumulated batches of one", "a few micro-batches", "one batch of eight"],
 )
-def test_gradient_does_not_depend_on_accumulation(settings: dict[str, int]) -> None:
-    reference, gradient = _gradient(token_budget=64)
-    loss, ours = _gradient(**settings)
+@pytest.mark.parametrize("dropout", EXACT.values(), ids=EXACT)
+@pytest.mark.parametrize(("architecture", "engine"), SUBJECTS)
+def test_gradient_does_not_depend_on_accumulation(
+    architecture: str, engine: Engine, dropout: float, settings: dict[str, int]
+) -> None:
+    subject: dict[str, Any] = {"architecture": architecture, "engine": engine, "dropout": dropout}
+    reference, gradient = _gradient(token_budget=64, **subject)
+    loss, ours = _gradient(**settings, **subject)
     assert loss == pytest.approx(reference, rel=1e-5)
-    torch.testing.assert_close(ours, gradient, rtol=1e-4, atol=1e-6)
+    # what the order of sums in 32 bits leaves undecided
+    torch.testing.assert_close(ours, gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()))
 
 
 def test_loss_is_the_mean_over_the_supervised_tokens_of_the_whole_batch() -> None:
@@ -64,11 +75,17 @@ def test_loss_is_the_mean_over_the_supervised_tokens_of_the_whole_batch() -> Non
     assert training.state.eval_loss == pytest.approx(loss, rel=1e-5)
 
 
-def test_packing_changes_no_loss_of_a_whole_run() -> None:
+@pytest.mark.parametrize("dropout", EXACT.values(), ids=EXACT)
+@pytest.mark.parametrize(("architecture", "engine"), SUBJECTS)
+def test_packing_changes_no_loss_of_a_whole_run(architecture: str, engine: Engine, dropout: float) -> None:
     curves = []
     for packing in (True, False):
-        recorder = Recorder()
-        run_steps(make_training(run_config(packing=packing), recorder=recorder))
+        recorder, config = Recorder(), run_config(packing=packing)
+        run_steps(
+            make_training(
+                config, recorder=recorder, architecture=architecture, engine=engine, dropout=dropout
+            )
+        )
         curves.append(recorder.losses)
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
 
@@ -121,7 +138,7 @@ def test_a_loss_that_explodes_stops_before_the_step() -> None:
     assert training.state.step == 2
 
 
-def test_dropout_depends_on_the_position_and_not_on_what_ran_before() -> None:
+def test_dropout_depends_on_the_step_and_not_on_what_ran_before() -> None:
     losses = []
     for noise in (1, 2):
         recorder = Recorder()
@@ -135,12 +152,11 @@ def test_dropout_depends_on_the_position_and_not_on_what_ran_before() -> None:
     assert losses[0] != plain.losses
 
 
-def _gradient(*, token_budget: int) -> tuple[float, torch.Tensor]:
-    training = make_training(run_config())
-    torch.manual_seed(0)
+def _gradient(*, token_budget: int, **subject: Any) -> tuple[float, torch.Tensor]:
+    training = make_training(run_config(), **subject)
     adapters = training.state.adapters
     adapters.master.add_(
-        torch.from_numpy(np.random.Generator(np.random.PCG64(1)).normal(size=len(adapters.master)))
+        torch.from_numpy(np.random.Generator(np.random.PCG64(1)).normal(scale=0.2, size=len(adapters.master)))
     )
     adapters.publish()
     plan = plan_step(

@@ -2,7 +2,7 @@
 
 import copy
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,15 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
     "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 64},
 }
 TARGETS = {"gpt2": ["c_attn", "c_fc"]}
+FAMILIES = ("llama", "qwen2", "gpt2")
+SUBJECTS: Sequence[tuple[str, Engine]] = (
+    ("llama", "general"),
+    ("llama", "fused"),
+    ("qwen2", "general"),
+    ("qwen2", "fused"),
+    ("gpt2", "general"),
+)
+"""What is exact is so for each of these: architectures, and the engines that compute them."""
 
 
 def base_model(architecture: str, *, implementation: str = attention.NAME, seed: int = 0) -> Any:
@@ -136,9 +145,10 @@ def make_training(
     checkpoints: CheckpointWriter | None = None,
     check_stop: Callable[[], None] = lambda: None,
     dropout: float = 0.0,
+    architecture: str = "llama",
     engine: Engine = "general",
 ) -> Training:
-    model, adapters, general = adapted(dropout=dropout, noise=0.0)
+    model, adapters, general = adapted(architecture, dropout=dropout, noise=0.0)
     computer = FusedGradients(model, adapters) if engine == "fused" else general
     optimizer = FlatAdamW(adapters.master, weight_decay=config.training.weight_decay)
     return Training(

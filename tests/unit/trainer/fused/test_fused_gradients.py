@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from llmfinetune_trainer.engine.fused import FusedGradients
+from llmfinetune_trainer.engine.fused import FusedGradients, head
+from llmfinetune_trainer.engine.fused.prefix import mask_keys
 from llmfinetune_trainer.engine.fused.torch_kernels import TorchKernels
 from tests.unit.trainer.fused import builders
 
@@ -46,7 +47,8 @@ def test_in_16_bits_the_gradient_points_where_autograd_s_does(family: str) -> No
 def test_dropout_is_peft_s_with_the_same_masks(dtype: torch.dtype) -> None:
     subject = builders.subject(dropout=0.3, dtype=dtype, initializer_range=0.05)
     tokens = builders.documents(40)
-    masked = builders.with_masks(subject, seed=5, probability=0.3, keys=torch.arange(40))
+    keys = mask_keys(tokens[0], torch.arange(40))
+    masked = builders.with_masks(subject, seed=5, probability=0.3, keys=keys)
     loss, gradient = builders.reference(masked, tokens)
     computed = FusedGradients(*subject).forward_backward(builders.packed(tokens), scale=1.0, dropout_seed=5)
     assert computed == pytest.approx(loss, rel=3e-3)
@@ -69,12 +71,17 @@ def test_layers_below_the_lowest_adapter_cost_no_backward_pass() -> None:
     assert_same(subject.adapters.gradient, gradient)
 
 
-def test_micro_batches_add_up() -> None:
-    whole, parts = builders.subject(), builders.subject()
-    tokens = builders.documents(14, 9, 23)
-    loss = FusedGradients(*whole).forward_backward(builders.packed(tokens), scale=1.0, dropout_seed=0)
+@pytest.mark.parametrize("dropout", [0.0, 0.3], ids=["without dropout", "with dropout"])
+@pytest.mark.parametrize("family", builders.FAMILIES)
+def test_micro_batches_add_up(family: str, dropout: float) -> None:
+    whole, parts = (builders.subject(family, dropout=dropout) for _ in range(2))
+    tokens = builders.documents(24, 19, 23, prefix=10)
+    batches = [builders.packed([document], prompt=11) for document in tokens]
+    loss = FusedGradients(*whole).forward_backward(
+        builders.packed(tokens, prompt=11), scale=1.0, dropout_seed=0
+    )
     engine = FusedGradients(*parts)
-    losses = [engine.forward_backward(builders.packed([one]), scale=1.0, dropout_seed=0) for one in tokens]
+    losses = [engine.forward_backward(batch, scale=1.0, dropout_seed=0) for batch in batches]
     assert sum(losses) == pytest.approx(loss, rel=1e-5)
     assert_same(parts.adapters.gradient, whole.adapters.gradient)
 
@@ -90,11 +97,15 @@ def test_a_document_is_not_seen_by_the_others() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["torch kernels", "chosen kernels"])
 @pytest.mark.parametrize("lengths", [(30, 41, 23), (12, 12), (60, 11)], ids=str)
-def test_a_shared_prefix_changes_nothing(lengths: tuple[int, ...], dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.2], ids=["without dropout", "with dropout"])
+@pytest.mark.parametrize("family", builders.FAMILIES)
+def test_a_shared_prefix_changes_nothing(
+    family: str, dropout: float, lengths: tuple[int, ...], dtype: torch.dtype
+) -> None:
     tokens = builders.documents(*lengths, prefix=10)
     results = {}
     for share in (False, True):
-        subject = builders.subject("qwen3, normalised queries and keys", dtype=dtype, initializer_range=0.05)
+        subject = builders.subject(family, dtype=dtype, dropout=dropout, initializer_range=0.05)
         engine = FusedGradients(*subject, share_prefix=share)
         loss = engine.forward_backward(builders.packed(tokens, prompt=11), scale=1.0, dropout_seed=0)
         results[share] = loss, subject.adapters.gradient
@@ -104,11 +115,12 @@ def test_a_shared_prefix_changes_nothing(lengths: tuple[int, ...], dtype: torch.
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_recomputed_activations_give_the_same_gradient(dropout: float) -> None:
+@pytest.mark.parametrize("family", builders.FAMILIES)
+def test_recomputed_activations_give_the_same_gradient(family: str, dropout: float) -> None:
     batch = builders.packed(builders.documents(30, 41, 23, prefix=10), prompt=12)
     results = []
     for recompute in (False, True):
-        subject = builders.subject(dtype=torch.bfloat16, dropout=dropout)
+        subject = builders.subject(family, dtype=torch.bfloat16, dropout=dropout)
         engine = FusedGradients(*subject, recompute=recompute)
         loss = engine.forward_backward(batch, scale=1.0, dropout_seed=3)
         results.append((loss, subject.adapters.gradient, engine.space.num_bytes))
@@ -116,6 +128,22 @@ def test_recomputed_activations_give_the_same_gradient(dropout: float) -> None:
     assert loss_again == loss
     assert torch.equal(gradient_again, gradient)
     assert held_again < held
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 16], ids=lambda rows: f"chunks of {rows} rows")
+def test_logits_in_chunks_give_the_same_loss_and_gradient(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = builders.packed(builders.documents(20, 14), prompt=2)
+    results = []
+    for rows in (head.FEWEST_ROWS, chunk):
+        monkeypatch.setattr(head, "FEWEST_ROWS", rows)
+        monkeypatch.setattr(head, "CHUNK_LOGITS", 0)
+        subject = builders.subject()
+        loss = FusedGradients(*subject).forward_backward(batch, scale=1.0, dropout_seed=0)
+        results.append((loss, subject.adapters.gradient))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-6)
+    assert_same(results[1][1], results[0][1])
 
 
 def test_the_frozen_weights_stay_as_they_were() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from llmfinetune_trainer.engine.fused.prefix import rows_of
+from llmfinetune_trainer.engine.fused.prefix import mask_keys, rows_of
 from tests.unit.trainer.fused import builders
 
 
@@ -41,7 +41,7 @@ def test_rows_keep_their_tokens_positions_and_targets() -> None:
     assert shared.documents.starts.tolist() == [0, 9, 14, 17]
     assert shared.documents.lengths.tolist() == [9, 5, 3, 11]
     assert torch.equal(shared.token_ids[shared.supervised], plain.token_ids[plain.supervised])
-    assert torch.equal(shared.keys[shared.supervised], plain.supervised)
+    assert torch.equal(shared.keys[shared.supervised], plain.keys[plain.supervised])
     assert torch.equal(shared.targets, plain.targets)
 
 
@@ -50,3 +50,13 @@ def test_nothing_is_shared_where_it_is_switched_off() -> None:
     rows = rows_of(batch, share_prefix=False)
     assert rows.documents.prefix == 0
     assert torch.equal(rows.token_ids, batch.input_ids[0])
+
+
+def test_a_row_s_mask_is_a_function_of_the_tokens_up_to_it() -> None:
+    one, other = builders.documents(14, 20, prefix=9)
+    lone = mask_keys(one, torch.arange(14))
+    packed = builders.packed([other, one])
+    assert torch.equal(mask_keys(packed.input_ids[0], packed.position_ids[0])[20:], lone)
+    assert torch.equal(mask_keys(other, torch.arange(20))[:9], lone[:9])
+    assert len({*lone.tolist(), *mask_keys(other, torch.arange(20))[9:].tolist()}) == 14 + 11
+    assert 0 <= int(lone.min()) <= int(lone.max()) < 2**32

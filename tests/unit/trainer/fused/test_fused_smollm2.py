@@ -1,13 +1,18 @@
-"""The fast path on real weights: SmolLM2-135M in bf16 against autograd in 32 bits."""
+"""The fast path on real weights: SmolLM2-135M in bf16 against autograd in 32 bits, and against itself however
+a step is split and computed."""
 
 import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from llmfinetune_trainer.engine.fused import FusedGradients
+from llmfinetune_trainer.engine.fused import FusedGradients, head
 from llmfinetune_trainer.engine.fused.layer import PROJECTIONS
 from tests.unit.trainer.fused import builders
 
@@ -19,6 +24,23 @@ QUESTIONS = (
     "What is a fever? A body temperature above thirty-eight degrees, by which the body fights infection.",
     "Why do we sleep?",
 )
+QV = ("q_proj", "v_proj")
+DROPOUT = 0.2
+
+
+class Documents(NamedTuple):
+    """Real text, tokenised."""
+
+    tokens: Sequence[Tensor]
+    prompt: int
+    """Tokens of each that carry no loss."""
+
+
+class Computed(NamedTuple):
+    """What an engine made of all documents."""
+
+    loss: float
+    gradient: Tensor
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +57,88 @@ def base(weights: Path) -> PreTrainedModel:
     return model.requires_grad_(False)
 
 
-@pytest.mark.parametrize("targets", [("q_proj", "v_proj"), PROJECTIONS], ids=["q and v", "all linear"])
-def test_the_gradient_points_where_autograd_s_does(
-    targets: tuple[str, ...], weights: Path, base: PreTrainedModel
-) -> None:
+@pytest.fixture(scope="module")
+def documents(weights: Path) -> Documents:
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     tokens = [torch.tensor(tokenizer(PREAMBLE + question).input_ids) for question in QUESTIONS]
-    prompt = len(tokenizer(PREAMBLE).input_ids) + 5
+    return Documents(tokens, prompt=len(tokenizer(PREAMBLE).input_ids) + 5)
+
+
+@pytest.mark.parametrize("targets", [QV, PROJECTIONS], ids=["q and v", "all linear"])
+def test_the_gradient_points_where_autograd_s_does(
+    targets: Sequence[str], base: PreTrainedModel, documents: Documents
+) -> None:
+    subject = adapted(base, targets)
+    try:
+        expected = Computed(*builders.reference(subject, documents.tokens, prompt=documents.prompt))
+        assert_same(computed(subject, [documents.tokens], prompt=documents.prompt), expected)
+    finally:
+        subject.model.unload()
+
+
+WAYS: Mapping[str, dict[str, Any]] = {
+    "a micro-batch for each document": {"packs": [[0], [1], [2]]},
+    "two micro-batches, with dropout": {"packs": [[0, 2], [1]], "dropout": DROPOUT},
+    "in another order, with dropout": {"packs": [[2, 0, 1]], "dropout": DROPOUT},
+    "every token computed": {"share_prefix": False},
+    "every token computed, with dropout": {"share_prefix": False, "dropout": DROPOUT},
+    "activations computed again, with dropout": {"recompute": True, "dropout": DROPOUT},
+    "logits in small chunks": {"chunk": 8},
+}
+
+
+class Whole(NamedTuple):
+    """The adapted model, and what one micro-batch of all documents gives, by dropout."""
+
+    subject: builders.Subject
+    computed: Mapping[float, Computed]
+
+
+@pytest.fixture(scope="module")
+def whole(base: PreTrainedModel, documents: Documents) -> Iterator[Whole]:
+    subject = adapted(base, PROJECTIONS)
+    once = partial(computed, subject, [documents.tokens], prompt=documents.prompt)
+    yield Whole(subject, {dropout: once(dropout=dropout) for dropout in (0.0, DROPOUT)})
+    subject.model.unload()
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_step_is_the_same_however_it_is_computed(
+    way: dict[str, Any], whole: Whole, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"packs": [[0, 1, 2]], "dropout": 0.0, **way}
+    if chunk := options.pop("chunk", None):
+        monkeypatch.setattr(head, "FEWEST_ROWS", chunk)
+        monkeypatch.setattr(head, "CHUNK_LOGITS", 0)
+    packs = [[documents.tokens[index] for index in pack] for pack in options.pop("packs")]
+    ours = computed(whole.subject, packs, prompt=documents.prompt, **options)
+    assert_same(ours, whole.computed[options["dropout"]])
+
+
+def adapted(base: PreTrainedModel, targets: Sequence[str]) -> builders.Subject:
     subject = builders.adapted(base, targets)
     subject.adapters.master.mul_(2.0**-4)
     subject.adapters.publish()
-    try:
-        loss, gradient = builders.reference(subject, tokens, prompt=prompt)
-        engine = FusedGradients(*subject)
-        computed = engine.forward_backward(builders.packed(tokens, prompt=prompt), scale=1.0, dropout_seed=0)
-        assert computed == pytest.approx(loss, rel=5e-3)
-        cosine = torch.nn.functional.cosine_similarity(subject.adapters.gradient, gradient, dim=0)
-        assert float(cosine) >= 0.999
-    finally:
-        subject.model.unload()
+    return subject
+
+
+def computed(
+    subject: builders.Subject,
+    packs: Sequence[Sequence[Tensor]],
+    *,
+    prompt: int,
+    dropout: float = 0.0,
+    **options: bool,
+) -> Computed:
+    engine = FusedGradients(*subject, **options)
+    engine.dropout = dropout
+    subject.adapters.bucket.zero_()
+    batches = [builders.packed(pack, prompt=prompt) for pack in packs]
+    losses = [engine.forward_backward(batch, scale=1.0, dropout_seed=7) for batch in batches]
+    return Computed(sum(losses), subject.adapters.gradient.clone())
+
+
+def assert_same(ours: Computed, expected: Computed) -> None:
+    assert ours.loss == pytest.approx(expected.loss, rel=5e-3)
+    cosine = torch.nn.functional.cosine_similarity(ours.gradient, expected.gradient, dim=0)
+    assert float(cosine) >= 0.999

@@ -26,18 +26,18 @@ class NativeKernels:
 
     def __init__(self, library: ctypes.CDLL, *, own_products: bool) -> None:
         self._library = library
-        self._own_products = own_products
+        self.own_products = own_products
 
     def product(self, a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None = None) -> None:
         """See `Kernels`."""
-        if not (self._own_products and is_ours(a, b)):
+        if not (self.own_products and is_ours(a, b)):
             torch_product(a, b, out=out, bias=bias)
             return
         self._multiply(a, b, out=out, bias=bias)
 
     def product_over_rows(self, a: Tensor, b: Tensor) -> Tensor:
         """See `Kernels`."""
-        if not (self._own_products and b.stride(1) == 1):
+        if not (self.own_products and b.stride(1) == 1):
             return torch.mm(a.t(), b)
         rows, columns = a.shape
         turned = a.new_zeros(columns, rows + rows % 2)

@@ -3,7 +3,7 @@
 A template's preamble and a system prompt are the same in every sample and carry no loss. Causal attention
 makes a prefix independent of what follows it, so its keys and values serve every document; in the backward
 pass their gradients are sums over the documents, and the rest of the prefix's gradient follows from those.
-The results are the same.
+The results are the same, dropout included: a row's mask follows from the tokens up to it.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.fused.kernels import Documents
+from llmfinetune_trainer.engine.fused.torch_kernels import mix
 
 MIN_SHARED = 8
 """Shorter prefixes are not worth a document of their own."""
@@ -28,7 +29,7 @@ class Rows(NamedTuple):
     """Rows that predict a supervised token."""
     targets: Tensor
     keys: Tensor
-    """Names of the rows for dropout masks: their place in the sequence as it was packed."""
+    """Names of the rows for dropout masks (see `mask_keys`)."""
 
 
 def rows_of(batch: MicroBatch, *, share_prefix: bool) -> Rows:
@@ -38,10 +39,11 @@ def rows_of(batch: MicroBatch, *, share_prefix: bool) -> Rows:
     ids = batch.input_ids[0]
     shared = shared_length(ids, starts, lengths, batch.rows) if share_prefix else 0
     positions = batch.position_ids[0]
-    everything = torch.arange(len(ids))
+    keys = mask_keys(ids, positions)
     if not shared:
         documents = Documents(starts, lengths)
-        return Rows(ids, positions, documents, batch.rows, batch.targets, everything)
+        return Rows(ids, positions, documents, batch.rows, batch.targets, keys)
+    everything = torch.arange(len(ids))
     kept = everything[(positions >= shared) | (everything < shared)]
     own = lengths - shared
     documents = Documents(
@@ -50,7 +52,7 @@ def rows_of(batch: MicroBatch, *, share_prefix: bool) -> Rows:
         prefix=shared,
     )
     supervised = torch.searchsorted(kept, batch.rows)
-    return Rows(ids[kept], positions[kept], documents, supervised, batch.targets, kept)
+    return Rows(ids[kept], positions[kept], documents, supervised, batch.targets, keys[kept])
 
 
 def shared_length(ids: Tensor, starts: Tensor, lengths: Tensor, supervised: Tensor) -> int:
@@ -67,3 +69,15 @@ def shared_length(ids: Tensor, starts: Tensor, lengths: Tensor, supervised: Tens
     first = int((supervised - starts[owner]).min()) if len(supervised) else common
     shared = min(common, first)
     return shared if shared >= MIN_SHARED else 0
+
+
+def mask_keys(ids: Tensor, positions: Tensor) -> Tensor:
+    """[rows], 64-bit: a hash of 32 bits of the document's tokens up to each row.
+
+    It does not depend on where the document lies, and what documents begin with has one name in all of them,
+    whether it is computed once or in each.
+    """
+    terms = (ids + 1) * (mix(positions) | 1)
+    sums = terms.cumsum(0)
+    first = torch.arange(len(ids)) - positions
+    return (sums - (sums - terms)[first]) & 0xFFFFFFFF

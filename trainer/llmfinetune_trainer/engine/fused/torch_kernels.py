@@ -120,11 +120,11 @@ def torch_product(a: Tensor, b: Tensor, *, out: Tensor, bias: Tensor | None) -> 
 
 def keep_mask(dropout: Dropout, columns: int) -> Tensor:
     """[rows, columns], true where an entry is kept."""
-    rows = _mix(dropout.seed + dropout.keys * 0x9E3779B9)
-    return _mix(rows.unsqueeze(-1) + torch.arange(columns)) >= dropout.threshold
+    rows = mix(dropout.seed + dropout.keys * 0x9E3779B9)
+    return mix(rows.unsqueeze(-1) + torch.arange(columns)) >= dropout.threshold
 
 
-def _mix(x: Tensor) -> Tensor:
+def mix(x: Tensor) -> Tensor:
     """A hash of 32 bits in 64-bit integers, whose products wrap and whose low halves are exact."""
     x = x & 0xFFFFFFFF
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
