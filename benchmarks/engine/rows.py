@@ -71,8 +71,10 @@ def measured(model: Path, data: Path, arguments: Sequence[str]) -> dict[str, Any
         subprocess.CalledProcessError: the engine failed; its output went to the terminal.
     """
     figures = ROOT / "engine.json"
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine", model, data, "--json", figures]
-    subprocess.run([*command, *arguments], check=True)
+    places = [str(model), str(data), "--json", str(figures)]
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.engine", *places, *arguments], check=True
+    )
     values: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
     return values
 

@@ -48,7 +48,11 @@ CASES = {
         {"dataset": HTTPS % "changed"}, 2, "Data", "DigestMismatch", "put its digest behind #sha256="
     ),
     "no room for the model": Case(
-        {"model": HTTPS % "huge"}, 5, "DiskFull", "NoSpaceLeft", "enlarge the volume (spec.storage.size)"
+        {"model": HTTPS % "huge"},
+        5,
+        "DiskFull",
+        "NoSpaceLeft",
+        "free space on the volume, or take a larger one",
     ),
 }
 
@@ -118,7 +122,7 @@ def test_a_volume_that_fills_up_while_training() -> None:
     world.end(WORKER, code, encode(message))
     world.finish_job(JOB, "Failed")
     world.settle()
-    assert_told(world, "DiskFull", "NoSpaceLeft", "enlarge the volume (spec.storage.size)")
+    assert_told(world, "DiskFull", "NoSpaceLeft", "free space on the volume, or take a larger one")
 
 
 def assert_told(world: World, category: str, reason: str, hint: str) -> None:
