@@ -52,7 +52,7 @@ CASES = {
         5,
         "DiskFull",
         "NoSpaceLeft",
-        "free space on the volume, or take a larger one",
+        "free space on the volume",
     ),
 }
 
@@ -122,7 +122,7 @@ def test_a_volume_that_fills_up_while_training() -> None:
     world.end(WORKER, code, encode(message))
     world.finish_job(JOB, "Failed")
     world.settle()
-    assert_told(world, "DiskFull", "NoSpaceLeft", "free space on the volume, or take a larger one")
+    assert_told(world, "DiskFull", "NoSpaceLeft", "free space on the volume")
 
 
 def assert_told(world: World, category: str, reason: str, hint: str) -> None:
