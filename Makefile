@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ROUNDS ?= 1
+SEED ?= 0
 UV := build/tools/bin/uv
 BIN := .venv/bin
 VENV := .venv/.complete
@@ -66,8 +67,9 @@ e2e: $(VENV) ## Real pods and the real model on a real cluster; brings one up wh
 	@$(BIN)/pytest tests/e2e
 
 .PHONY: chaos
-chaos: $(VENV) control-plane ## Faults on a real cluster, and the table of what was survived (ROUNDS=n, ONLY="fault"; long)
-	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(ONLY),--only "$(ONLY)") $(if $(DOCUMENT),--document)
+chaos: $(VENV) control-plane ## Faults on a real cluster, and the table of what was survived (ROUNDS=n or UNTIL=n, SEED=n, ONLY="fault"; long)
+	@$(BIN)/python -m tests.chaos $(if $(UNTIL),--until $(UNTIL),--rounds $(ROUNDS)) --seed $(SEED) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(DOCUMENT),--document)
 
 ##@ Generated files
 

@@ -3,17 +3,16 @@
 import argparse
 import json
 import os
-import platform
-import random
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.chaos.long_suite import Suite
-from tests.chaos.record import RECORDS, read_records
+from tests.chaos.long_suite import Suite, names_here
+from tests.chaos.record import RECORDS, SEED, read_records
+from tests.chaos.runs import note_run, told
 from tests.chaos.scenario import ALL_NAMES
-from tests.chaos.table import markdown, put_between_marks, rows
+from tests.chaos.table import Row, markdown, put_between_marks, rows
+from tests.chaos.tests_without_cluster import API, WITHOUT_CLUSTER
 from tests.e2e.place import REPOSITORY
 
 FOLDER = REPOSITORY / "build" / "chaos"
@@ -22,7 +21,8 @@ DESCRIPTION = """\
 Fine-tunes a real model in real pods while faults happen to them, one after another. Held against the
 promises: training ends in Succeeded; in the history of the final weights every sample counts exactly once an
 epoch; no work older than the newest checkpoint is lost; there is never more than one job; the status tells of
-the fault.
+the fault; rescaling and suspending take 30 seconds at most. Before and after that come the faults that need
+no cluster: histories made up at random, and those of single requests to an API server.
 
 Recovery is the time from the fault, or from the end of one that lasts, to the next optimizer step; for faults
 that do not stop training, until the status told of a step done after it.
@@ -33,11 +33,12 @@ examples:
   python -m tests.chaos --only "rank 0 of two killed"   one fault, in a run of its own
   python -m tests.chaos --rounds 5 --seed 7             five times, at other steps than --seed 0
   python -m tests.chaos --add --seed 8                  one more of each, in the same table
-  make chaos ROUNDS=2 ONLY="scaled 1 to 2"              two of one fault, through make
+  python -m tests.chaos --until 3 --seed 9              in the same table, until there are three of each
+  make chaos ROUNDS=2 ONLY="scaled 1 to 2" SEED=7       two of one fault, through make
 
 The cluster is the one that `python -m devcluster status` names, brought up where there is none.
-Results: build/chaos/result.json (the table) and build/chaos/records.jsonl (every injection).
-Ends with 0 where every fault was survived, else with 1.
+Results in build/chaos: result.json (the table), records.jsonl (every injection), runs.jsonl (every command).
+Ends with 0 where every chosen fault was injected and survived, else with 1.
 """
 
 
@@ -47,30 +48,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(ALL_NAMES))
         return 0
-    records = FOLDER / "records.jsonl"
+    records, runs = FOLDER / "records.jsonl", FOLDER / "runs.jsonl"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if not options.add:
+    if not options.add and not options.until:
         records.unlink(missing_ok=True)
-    os.environ[RECORDS] = str(records)
+        runs.unlink(missing_ok=True)
+    os.environ.update({RECORDS: str(records), SEED: str(options.seed)})
+    here = names_here()
+    chosen = [name for name in options.only or here if name != API.name or not options.skip_api]
+    known = {row.fault: row.injected for row in rows(read_records(records), wanted={})}
+    have = {name: known.get(name, 0) for name in chosen}
+    wanted = {name: _num_wanted(options, name, have[name]) for name in chosen}
+    suite = Suite({name: wanted[name] - have[name] for name in chosen if name in here}, seed=options.seed)
     started = time.monotonic()
-    suite = Suite(only=frozenset(options.only), rng=random.Random(options.seed))
-    suite.run(rounds=options.rounds, with_api=not options.only and not options.skip_api)
-    return _report(records, seconds=time.monotonic() - started, document=options.document)
+    try:
+        suite.run()
+    finally:
+        given = sys.argv[1:] if arguments is None else arguments
+        note_run(runs, given, seconds=time.monotonic() - started)
+    table = rows(read_records(records), wanted=wanted)
+    _report(table, told(runs), document=options.document)
+    return 0 if suite.is_whole and table and all(row.is_sound for row in table) else 1
 
 
-def _report(records: Path, *, seconds: float, document: bool) -> int:
-    table = rows(read_records(records))
+def _num_wanted(options: argparse.Namespace, name: str, have: int) -> int:
+    """How often a fault is to have been injected in the end; what needs no cluster is run once."""
+    if options.until:
+        return 1 if name in WITHOUT_CLUSTER else int(options.until)
+    return have + (1 if name in WITHOUT_CLUSTER else int(options.rounds))
+
+
+def _report(table: Sequence[Row], made_by: str, *, document: bool) -> None:
     (FOLDER / "result.json").write_text(json.dumps([row.to_json() for row in table], indent=1))
-    text = markdown(table)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    where = f"{os.cpu_count()} cores, {platform.machine()}, load averages at the end {load}"
-    print(f"\n{text}\n\n{seconds / 60:.0f} minutes on {where}")
+    text = f"{markdown(table)}\n\n{made_by}"
+    print(f"\n{text}")
     if document:
-        command = f"`{' '.join(['python -m tests.chaos', *sys.argv[1:]])}`"
-        told = f"{text}\n\nMade by {command} in {seconds / 60:.0f} minutes on {where}."
-        DOCUMENT.write_text(put_between_marks(DOCUMENT.read_text(encoding="utf-8"), told), encoding="utf-8")
-    is_sound = all(row.injected == row.survived for row in table) and bool(table)
-    return 0 if is_sound and not any(row.samples_lost or row.samples_repeated for row in table) else 1
+        DOCUMENT.write_text(put_between_marks(DOCUMENT.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +93,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=1, help="how often each run is made (default: 1)")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--rounds", type=_num, default=1, help="how often each run is made (default: 1)")
+    times.add_argument(
+        "--until",
+        type=_num,
+        metavar="N",
+        help="add what faults lack to N injections each, those of earlier runs counted",
+    )
     parser.add_argument("--seed", type=int, default=0, help="chooses the steps that faults strike at")
     parser.add_argument(
         "--only",
@@ -99,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="name every fault and end")
     return parser
+
+
+def _num(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from demo.kubectl import Object
 from tests.chaos.timeline import Moment, Timeline
@@ -10,8 +12,23 @@ from tests.chaos.victim import Victim
 Action = Callable[[Victim], None]
 Back = Callable[[Victim, Moment], float | None]
 """When work had gone on after a moment, by the observer's clock; None while it has not."""
-Told = Callable[[Object, Object], bool]
-"""Whether the status tells of the fault: the fine-tune before and now."""
+
+
+class Change(NamedTuple):
+    """What became of a fine-tune since a fault struck it."""
+
+    before: Object
+    struck: datetime
+    now: Object
+
+    @property
+    def workers(self) -> tuple[Object, Object]:
+        """What the status told of its workers before, and tells now."""
+        return self.before["status"]["workers"], self.now["status"]["workers"]
+
+
+Told = Callable[[Change], bool]
+"""Whether the status tells of the fault."""
 
 
 def resumed(victim: Victim, moment: Moment) -> float | None:
@@ -36,7 +53,7 @@ def reported(victim: Victim, moment: Moment) -> float | None:
     return victim.observer.now() if step > moment.step else None
 
 
-def silent(_before: Object, _now: Object) -> bool:
+def silent(_change: Change) -> bool:
     """For faults that leave nothing to tell."""
     return True
 
@@ -53,6 +70,8 @@ class Fault:
     """Ends the fault. Recovery is measured from its begin where there is one, else from the injection."""
     back: Back = resumed
     told: Told = silent
+    limit_s: float | None = None
+    """Seconds of recovery that are promised; None where it is only measured."""
     workers: int = 1
     """How many workers train when it is injected."""
     interrupts: bool = True
@@ -63,6 +82,12 @@ class Fault:
     """Steps that training may do meanwhile; sizes the run."""
     embedded_only: bool = False
     """Whether it needs the machine under the cluster."""
+
+
+def missed_limit(seconds: float, limit_s: float | None) -> str:
+    """Says by how much a promised time was missed; empty where it was kept, or none is promised."""
+    is_kept = limit_s is None or seconds <= limit_s
+    return "" if is_kept else f"took {seconds:.1f} s, where {limit_s:.0f} s are promised"
 
 
 def broken_promise(fault: Fault, timeline: Timeline, moment: Moment) -> str:

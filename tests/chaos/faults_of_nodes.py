@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from demo.kubectl import Object
 from devcluster.cli import main as devcluster
 from devcluster.embedded.settings import EmbeddedSettings
 from devcluster.layout import Layout
-from tests.chaos.fault import Fault, resumed
-from tests.chaos.faults_of_workers import drain_node, rescale_counted, restart_counted, uncordon
+from tests.chaos.fault import Change, Fault, Told, resumed
+from tests.chaos.faults_of_workers import (
+    RESCALE_SECONDS,
+    drain_node,
+    rescale_counted,
+    restart_counted,
+    uncordon,
+)
 from tests.chaos.timeline import Moment
 from tests.chaos.victim import Victim
 from tests.e2e.session import Session, condition
@@ -92,23 +97,23 @@ def node_is_ready(victim: Victim, moment: Moment) -> float | None:
     return victim.observer.now() if is_clean and victim.moment().step > moment.step else None
 
 
-def placement_told(words: str) -> Callable[[Object, Object], bool]:
+def placement_told(words: str) -> Told:
     """Whether the status says where all workers are, and why there."""
 
-    def told(before: Object, now: Object) -> bool:
-        found = condition(now, "WorkersScheduled")
-        return rescale_counted(before, now) and words in found.get("message", "")
+    def told(change: Change) -> bool:
+        found = condition(change.now, "WorkersScheduled")
+        return rescale_counted(change) and words in found.get("message", "")
 
     return told
 
 
-def restarted_for(reason: str) -> Callable[[Object, Object], bool]:
+def restarted_for(reason: str) -> Told:
     """Whether a restart for this reason is counted, and no failure."""
 
-    def told(before: Object, now: Object) -> bool:
-        then, counts = before["status"]["workers"], now["status"]["workers"]
+    def told(change: Change) -> bool:
+        then, counts = change.workers
         no_failure = counts.get("failures", 0) == then.get("failures", 0)
-        return restart_counted(before, now) and counts["lastRestartReason"] == reason and no_failure
+        return restart_counted(change) and counts["lastRestartReason"] == reason and no_failure
 
     return told
 
@@ -133,6 +138,7 @@ SPREAD = Fault(
     inject=lambda v: v.scale(2),
     back=on_nodes(FIRST, SECOND),
     told=placement_told("on 2 nodes; they spread over nodes"),
+    limit_s=RESCALE_SECONDS,
     steps=40,
     embedded_only=True,
 )
@@ -141,6 +147,7 @@ TOGETHER = Fault(
     inject=lambda v: v.scale(2),
     back=on_nodes(FIRST),
     told=placement_told("on 1 node; they share one"),
+    limit_s=RESCALE_SECONDS,
     steps=40,
     embedded_only=True,
 )

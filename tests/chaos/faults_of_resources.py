@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from demo.kubectl import Object
 from devcluster.errors import DevClusterError
-from tests.chaos.fault import Fault, at_world_size
+from tests.chaos.fault import Change, Fault, at_world_size
 from tests.chaos.faults_of_workers import rescale_counted, uncordon
 from tests.chaos.observer import program
 from tests.chaos.victim import OPERATOR, Victim
@@ -34,9 +34,9 @@ def run_out_of_memory(victim: Victim) -> None:
         victim.namespace.run(*command)
 
 
-def remedied(before: Object, now: Object) -> bool:
+def remedied(change: Change) -> bool:
     """Whether the status tells of smaller micro-batches."""
-    known, remedies = before["status"].get("remedies", []), now["status"].get("remedies", [])
+    known, remedies = (each["status"].get("remedies", []) for each in (change.before, change.now))
     smaller = remedies and remedies[-1]["microBatchTokens"] < remedies[-1]["microBatchTokensBefore"]
     return len(remedies) == len(known) + 1 and bool(smaller)
 
@@ -47,9 +47,10 @@ def stop_trainer(victim: Victim) -> None:
     victim.wait_for("word of the stall", _is_stalled, timeout=4 * STALL_SECONDS)
 
 
-def restarted_for_no_progress(before: Object, now: Object) -> bool:
+def restarted_for_no_progress(change: Change) -> bool:
     """Whether one more restart is counted."""
-    return bool(now["status"]["workers"]["restarts"] > before["status"]["workers"]["restarts"])
+    then, counts = change.workers
+    return bool(counts["restarts"] > then["restarts"])
 
 
 def ask_without_room(victim: Victim) -> None:

@@ -1,29 +1,35 @@
 """Faults of what computes: processes, pods, their number, and what lies on the volume."""
 
 import time
-from datetime import UTC, datetime
 
 from demo.kubectl import Object
-from tests.chaos.fault import Fault, at_world_size
+from llmfinetune_operator.policies.losses import SAME_INCIDENT
+from llmfinetune_operator.times import parse_time
+from tests.chaos.fault import Change, Fault, at_world_size, missed_limit
 from tests.chaos.record import Record, record
 from tests.chaos.victim import Victim
 from tests.e2e.session import phase
 
-SAME_INCIDENT_SECONDS = 60
-"""Losses closer together than this may count as one restart."""
+RESCALE_SECONDS = 30.0
+"""Until another number of workers does steps together: a promise of the product, and so is the next."""
+SUSPEND_SECONDS = 30.0
 
 
-def restart_counted(before: Object, now: Object) -> bool:
-    """Whether one more restart is in the status, with its reason, or the loss belongs to one just before."""
-    then, counts = before["status"]["workers"], now["status"]["workers"]
-    last = datetime.fromisoformat(counts.get("lastRestartTime", "1970-01-01T00:00:00Z"))
-    recent = (datetime.now(UTC) - last).total_seconds() < SAME_INCIDENT_SECONDS
-    return bool(counts.get("lastRestartReason")) and (counts["restarts"] > then["restarts"] or recent)
+def restart_counted(change: Change) -> bool:
+    """Whether one more restart is in the status, with its reason.
+
+    None is added where the fault struck so soon after the last one that both are one incident.
+    """
+    then, counts = change.workers
+    last = parse_time(then.get("lastRestartTime"))
+    is_same_incident = last is not None and change.struck - last <= SAME_INCIDENT
+    is_counted = counts["restarts"] > then["restarts"] or is_same_incident
+    return is_counted and bool(counts.get("lastRestartReason"))
 
 
-def rescale_counted(before: Object, now: Object) -> bool:
+def rescale_counted(change: Change) -> bool:
     """Whether one more rescale is in the status, with its reason."""
-    then, counts = before["status"]["workers"], now["status"]["workers"]
+    then, counts = change.workers
     return counts["rescales"] > then["rescales"] and bool(counts.get("lastRescaleReason"))
 
 
@@ -35,7 +41,8 @@ def suspend(victim: Victim) -> None:
     victim.wait("end of the pods", lambda: not victim.namespace.get("pods", "-l", selector)["items"])
     seconds = round(time.monotonic() - started, 2)
     victim.wait_for("word of it", lambda now: phase(now) == "Suspended", timeout=30)
-    record(Record(fault="suspended: all pods gone", survived=True, recovery_s=seconds))
+    late = missed_limit(seconds, SUSPEND_SECONDS)
+    record(Record(fault="suspended: all pods gone", survived=not late, why=late, recovery_s=seconds))
 
 
 def resume(victim: Victim) -> None:
@@ -101,13 +108,19 @@ POD_PREEMPTED = Fault(
     told=restart_counted,
 )
 SCALED_UP = Fault(
-    name="scaled 1 to 2", inject=lambda v: v.scale(2), back=at_world_size(2), told=rescale_counted, steps=40
+    name="scaled 1 to 2",
+    inject=lambda v: v.scale(2),
+    back=at_world_size(2),
+    told=rescale_counted,
+    limit_s=RESCALE_SECONDS,
+    steps=40,
 )
 SCALED_DOWN = Fault(
     name="scaled 2 to 1",
     inject=lambda v: v.scale(1),
     back=at_world_size(1),
     told=rescale_counted,
+    limit_s=RESCALE_SECONDS,
     workers=2,
     steps=40,
 )

@@ -1,22 +1,19 @@
-"""The long suite: every scenario on the cluster, then the faults of the API server, with progress shown."""
+"""The long suite: what needs no cluster, and every scenario on the cluster, with progress shown."""
 
-import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from demo.cluster import chosen_provider
 from devcluster.errors import DevClusterError
 from tests.chaos import namespace_deleted
-from tests.chaos.record import Record, record
-from tests.chaos.scenario import SCENARIOS, Scenario
+from tests.chaos.scenario import ALL_NAMES, SCENARIOS, Scenario
+from tests.chaos.tests_without_cluster import API, HISTORIES, WITHOUT_CLUSTER, PytestRun
 from tests.chaos.trial import trial
 from tests.chaos.victim import TrainingEndedError
-from tests.e2e.place import REPOSITORY, opened
+from tests.e2e.place import opened
 from tests.e2e.session import Session
 
 NAMESPACE = "llmfinetune-chaos"
@@ -24,30 +21,45 @@ BROKEN = (AssertionError, DevClusterError)
 """What tells that a fault was not survived: a promise broken, or something that did not happen in time."""
 
 
+def names_here() -> list[str]:
+    """Names of what can be injected into the cluster that is meant."""
+    if chosen_provider().name == "embedded":
+        return list(ALL_NAMES)
+    faults = (fault for scenario in SCENARIOS for fault in scenario.faults)
+    impossible = {fault.name for fault in faults if fault.embedded_only}
+    return [name for name in ALL_NAMES if name not in impossible]
+
+
 class Suite:
-    """Runs what was asked for."""
+    """Injects faults, each a number of times."""
 
-    def __init__(self, *, only: frozenset[str], rng: random.Random) -> None:
-        self._only = only
-        self._rng = rng
+    def __init__(self, times: Mapping[str, int], *, seed: int) -> None:
+        self._times = times
+        self._seed = seed
+        self._rng = random.Random(seed)
         self._started = time.monotonic()
+        self.is_whole = True
+        """Whether nothing went wrong so far, be it in a fault or between them."""
 
-    def run(self, *, rounds: int, with_api: bool) -> None:
-        """Runs everything; what fails is noted in the records and does not stop the rest."""
-        scenarios = [chosen for scenario in SCENARIOS if (chosen := self._chosen(scenario)).faults]
-        if scenarios or self._wants(namespace_deleted.NAME):
+    def run(self) -> None:
+        """Runs everything; what fails is noted, and does not stop the rest."""
+        self._without_cluster(HISTORIES)
+        on_cluster = [num for name, num in self._times.items() if name not in WITHOUT_CLUSTER]
+        rounds = max(on_cluster, default=0)
+        if rounds:
             with opened(NAMESPACE) as session:
                 for number in range(1, rounds + 1):
                     self._say(f"round {number} of {rounds}")
-                    self._round(session, scenarios)
-        if with_api:
-            self._api_faults()
+                    self._round(session, number)
+        self._without_cluster(API)
 
-    def _round(self, session: Session, scenarios: list[Scenario]) -> None:
-        for scenario in scenarios:
-            with self._reported(scenario.name):
-                self._scenario(session, scenario)
-        if self._wants(namespace_deleted.NAME):
+    def _round(self, session: Session, number: int) -> None:
+        for scenario in SCENARIOS:
+            faults = tuple(fault for fault in scenario.faults if self._is_due(fault.name, number))
+            if faults:
+                with self._reported(scenario.name):
+                    self._scenario(session, replace(scenario, faults=faults))
+        if self._is_due(namespace_deleted.NAME, number):
             with self._reported(namespace_deleted.NAME):
                 seconds = namespace_deleted.namespace_deleted(session)
                 self._say(f"{namespace_deleted.NAME}: gone after {seconds:.1f} s")
@@ -66,29 +78,24 @@ class Suite:
         self._say(f"{scenario.name}: succeeded; samples lost {samples.lost}, repeated {samples.repeated}")
         if left and len(left) < len(scenario.faults):
             self._scenario(session, replace(scenario, faults=tuple(left)))
+        elif left:
+            self._say(f"{scenario.name}: ended before a fault was injected; {len(left)} were not")
 
     @contextmanager
     def _reported(self, name: str) -> Iterator[None]:
         try:
             yield
         except BROKEN as error:
+            self.is_whole = False
             self._say(f"{name}: NOT SURVIVED: {error}")
 
-    def _api_faults(self) -> None:
-        self._say("faults of the API server: tests/api/faults")
-        options = ("tests/api/faults", "-m", "", "-q", "-p", "no:cacheprovider")
-        command = [sys.executable, "-m", "pytest", *options]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        if subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode != 0:
-            record(Record(fault="some of tests/api/faults", survived=False))
+    def _without_cluster(self, tests: PytestRun) -> None:
+        for _ in range(self._times.get(tests.name, 0)):
+            self._say(tests.name)
+            self.is_whole &= tests.run(seed=self._seed)
 
-    def _chosen(self, scenario: Scenario) -> Scenario:
-        has_machine = chosen_provider().name == "embedded"
-        possible = (fault for fault in scenario.faults if has_machine or not fault.embedded_only)
-        return replace(scenario, faults=tuple(fault for fault in possible if self._wants(fault.name)))
-
-    def _wants(self, name: str) -> bool:
-        return not self._only or name in self._only
+    def _is_due(self, name: str, number: int) -> bool:
+        return self._times.get(name, 0) >= number
 
     def _say(self, text: str) -> None:
         print(f"{time.monotonic() - self._started:6.0f} s  {text}", flush=True)

@@ -20,8 +20,8 @@ def namespace_deleted(session: Session) -> float:
     """
     try:
         seconds = _deleted(session)
-    except BaseException:
-        record(Record(fault=NAME, survived=False))
+    except Exception as error:
+        record(Record(fault=NAME, survived=False, why=str(error)))
         raise
     record(Record(fault=NAME, survived=True, recovery_s=round(seconds, 2)))
     return seconds

@@ -12,6 +12,7 @@ from tests.chaos import faults_of_volumes as volumes
 from tests.chaos import faults_of_workers as workers
 from tests.chaos import namespace_deleted
 from tests.chaos.fault import Fault
+from tests.chaos.tests_without_cluster import API, HISTORIES
 from tests.e2e.session import Session
 
 
@@ -46,11 +47,12 @@ SCENARIOS = (
     Scenario(
         name="one-worker",
         faults=(
-            workers.TRAINER_KILLED,
-            workers.TRAINER_STOPPED,
+            # A lost worker soon after another is no restart of its own: others come between them.
             workers.WORKER_0_KILLED,
-            workers.POD_PREEMPTED,
+            workers.TRAINER_KILLED,
             workers.SUSPENDED,
+            workers.POD_PREEMPTED,
+            workers.TRAINER_STOPPED,
             workers.CHECKPOINT_TRUNCATED,
             workers.NODE_DRAINED,
         ),
@@ -59,8 +61,8 @@ SCENARIOS = (
         name="two-workers",
         faults=(
             workers.SCALED_UP,
-            workers.RANK_0_KILLED,
             workers.HOST_OF_TWO_KILLED,
+            workers.RANK_0_KILLED,
             workers.ALL_KILLED,
             workers.SCALED_DOWN,
         ),
@@ -111,4 +113,9 @@ SCENARIOS = (
     ),
 )
 
-ALL_NAMES = (*(fault.name for scenario in SCENARIOS for fault in scenario.faults), namespace_deleted.NAME)
+ALL_NAMES = (
+    HISTORIES.name,
+    *(fault.name for scenario in SCENARIOS for fault in scenario.faults),
+    namespace_deleted.NAME,
+    API.name,
+)

@@ -3,10 +3,12 @@
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from demo.kubectl import Object
-from tests.chaos.fault import Fault, broken_promise
+from tests.chaos.fault import Change, Fault, broken_promise, missed_limit
 from tests.chaos.observer import Observer
 from tests.chaos.record import Record, record
 from tests.chaos.scenario import Scenario
@@ -30,10 +32,10 @@ class Trial:
     def __init__(self, victim: Victim, rng: random.Random) -> None:
         self.victim = victim
         self._rng = rng
-        self._survived: list[Record] = []
+        self._injected: list[Record] = []
 
     def inject(self, fault: Fault) -> float:
-        """Lets one fault happen and returns the seconds until work went on.
+        """Lets one fault happen and returns the seconds until work went on; more than promised are noted.
 
         Raises:
             AssertionError: a promise was broken; the message says which.
@@ -44,29 +46,42 @@ class Trial:
             seconds = self._inject(fault)
         except TrainingEndedError:
             raise
-        except BaseException:
-            record(Record(fault=fault.name, survived=False))
+        except Exception as error:
+            record(Record(fault=fault.name, survived=False, why=str(error)))
             raise
-        self._survived.append(Record(fault=fault.name, survived=True, recovery_s=round(seconds, 2)))
+        late = missed_limit(seconds, fault.limit_s)
+        self._injected.append(
+            Record(fault=fault.name, survived=not late, why=late, recovery_s=round(seconds, 2))
+        )
         return seconds
 
     def finish(self) -> Samples:
-        """Waits for success, notes the faults that were survived, and returns how the samples count.
+        """Waits for success, notes the faults that training went on after, and returns how the samples count.
 
         Raises:
             AssertionError: training did not succeed.
         """
         try:
             samples = self._to_the_end()
-        except BaseException:
-            self._note(Samples(0, 0), survived=False)
+        except Exception as error:
+            for each in self._injected:
+                record(replace(each, survived=False, why=each.why or str(error)))
             raise
-        self._note(samples, survived=samples == Samples(0, 0))
+        for each in self._injected:
+            record(
+                replace(
+                    each,
+                    survived=each.survived and samples == Samples(0, 0),
+                    samples_lost=samples.lost,
+                    samples_repeated=samples.repeated,
+                )
+            )
         return samples
 
     def _inject(self, fault: Fault) -> float:
         victim = self.victim
         before, moment = victim.get(), victim.moment()
+        struck = datetime.fromtimestamp(moment.time, UTC)
         try:
             fault.inject(victim)
         finally:
@@ -84,7 +99,9 @@ class Trial:
         wrong = broken_promise(fault, victim.observer.timeline(), moment)
         assert not wrong, f"{fault.name}: {wrong}"
         victim.wait_for(
-            "word of the fault in the status", lambda now: fault.told(before, now), timeout=TELLING_SECONDS
+            "word of the fault in the status",
+            lambda now: fault.told(Change(before, struck, now)),
+            timeout=TELLING_SECONDS,
         )
         jobs = victim.namespace.get("pytorchjobs", "-l", f"llmfinetune.dev/name={victim.name}")["items"]
         assert len(jobs) == 1, f"{fault.name}: {len(jobs)} jobs"
@@ -112,19 +129,6 @@ class Trial:
         victim.wait_for("success", lambda now: phase(now) in {"Succeeded", "Failed"}, timeout=END_SECONDS)
         assert phase(victim.get()) == "Succeeded", victim.get()["status"]
         return count_samples(victim.observer.read("logs/metrics.jsonl"), steps=victim.total_steps)
-
-    def _note(self, samples: Samples, *, survived: bool) -> None:
-        for each in self._survived:
-            record(
-                Record(
-                    fault=each.fault,
-                    survived=survived,
-                    recovery_s=each.recovery_s,
-                    samples_lost=samples.lost,
-                    samples_repeated=samples.repeated,
-                )
-            )
-        self._survived = []
 
 
 @contextmanager

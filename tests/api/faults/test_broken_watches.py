@@ -10,13 +10,34 @@ from tests.api.operator.world import World
 
 pytestmark = [pytest.mark.api, pytest.mark.timeout(300)]
 SOON = {"LLMFINETUNE_WATCH_SILENCE_SECONDS": "5"}
+AS_INSTALLED: dict[str, str] = {}
+"""More than a minute passes before a silent watch is begun anew."""
 
 
-@pytest.mark.parametrize("how", ["silent", "torn"])
+@pytest.mark.parametrize(
+    ("how", "patience", "fault"),
+    [
+        pytest.param("silent", SOON, "watches silent, begun anew after 5 s", id="silent"),
+        pytest.param("torn", SOON, "watches torn", id="torn"),
+        pytest.param(
+            "silent",
+            AS_INSTALLED,
+            "watches silent, as installed",
+            marks=pytest.mark.chaos,
+            id="silent for as long as an installed operator bears it",
+        ),
+    ],
+)
 def test_what_a_broken_watch_did_not_tell_is_put_right(
-    training_api: None, start_operator: StartOperator, proxy: FaultProxy, world: World, how: Break
+    training_api: None,
+    start_operator: StartOperator,
+    proxy: FaultProxy,
+    world: World,
+    how: Break,
+    patience: dict[str, str],
+    fault: str,
 ) -> None:
-    operator = start_operator(env=SOON)
+    operator = start_operator(env=patience)
     first_children(world)
     world.pod_of_prepare()
     world.settled(quiet=1.0)
@@ -25,7 +46,7 @@ def test_what_a_broken_watch_did_not_tell_is_put_right(
     world.delete("serviceaccounts", "medical-trainer")
     world.patch("configmaps", "medical-run", {"data": None})
     world.create("legal")
-    with recovery(f"watches {how}"):
+    with recovery(fault):
         world.until(lambda: world.children().keys() >= AT_FIRST)
         world.until(lambda: meaning(world.get("configmaps", "medical-run")) == before)
         world.until(lambda: world.get("jobs", "legal-prepare"))

@@ -11,6 +11,7 @@ from tests.api.faults.proxy import FaultProxy
 from tests.api.operator.conftest import NewWorld, StartOperator, install_training_api
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import first_children
+from tests.api.operator.test_room import condition
 from tests.api.operator.world import World
 
 pytestmark = [pytest.mark.api, pytest.mark.timeout(300)]
@@ -38,6 +39,27 @@ def test_a_namespace_deleted_while_the_operator_is_down_leaves_the_others_in_goo
         operator.start()
         world.until(lambda: world.get("configmaps", "medical-run"))
     assert operator.samples("llmfinetune_operator_reconcile_total").get("error", 0) == 0
+
+
+def test_the_training_operator_may_come_later(
+    kubectl: Kubectl, training_crd: Path, start_operator: StartOperator, world: World
+) -> None:
+    kubectl("delete", "--ignore-not-found", "--wait=true", "-f", str(training_crd))
+    operator = start_operator()
+    first_children(world)
+    world.finish_prepare()
+    world.until(lambda: condition(world, "Training").get("reason") == "TrainingOperatorMissing")
+    assert condition(world, "Training")["status"] == "False"
+    assert "install Kubeflow's training operator" in world.status()["failure"]["hint"]
+    with recovery("PyTorchJob's definition absent at the start"):
+        install_training_api(kubectl, training_crd)
+        made = world.until(lambda: world.get("pytorchjobs", "medical"))
+    world.patch("pytorchjobs", "medical", {"spec": {"runPolicy": {"cleanPodPolicy": "All"}}})
+    restored = made["spec"]["runPolicy"]["cleanPodPolicy"]
+    world.until(
+        lambda: (world.get("pytorchjobs", "medical") or {})["spec"]["runPolicy"]["cleanPodPolicy"] == restored
+    )
+    assert operator.get("/healthz")[0] == 200
 
 
 @pytest.mark.chaos

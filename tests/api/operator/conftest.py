@@ -56,12 +56,15 @@ def operators(kubeconfig: Path, folder: Path) -> Iterator[StartOperator]:
     with ExitStack() as stack:
 
         def start(
-            *options: str, name: str = "operator", env: Mapping[str, str] | None = None
+            *options: str,
+            name: str = "operator",
+            env: Mapping[str, str] | None = None,
+            module: str = "llmfinetune_operator",
         ) -> OperatorProcess:
             log = folder / f"{name}.log"
             logs.append(log)
-            process = OperatorProcess(kubeconfig, log, "--state-dir", str(folder / name), *options, env=env)
-            return stack.enter_context(process)
+            options = ("--state-dir", str(folder / name), *options)
+            return stack.enter_context(OperatorProcess(kubeconfig, log, *options, env=env, module=module))
 
         yield start
     for log in logs:

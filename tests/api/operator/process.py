@@ -36,18 +36,23 @@ class OperatorProcess:
     """One operator. As a context it is stopped at the end, and must end well."""
 
     def __init__(
-        self, kubeconfig: Path, log: Path, *options: str, env: Mapping[str, str] | None = None
+        self,
+        kubeconfig: Path,
+        log: Path,
+        *options: str,
+        env: Mapping[str, str] | None = None,
+        module: str = "llmfinetune_operator",
     ) -> None:
         self.http_port, self.progress_port = free_ports(2)
         self.log = log
         self._command = [
-            *(sys.executable, "-m", "llmfinetune_operator", "--log-format", "text"),
+            *(sys.executable, "-m", module, "--log-format", "text"),
             *("--http-port", str(self.http_port), "--progress-port", str(self.progress_port), *options),
         ]
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("LLMFINETUNE_")},
             "KUBECONFIG": str(kubeconfig),
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / each) for each in ("operator", "trainer")),
+            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / each) for each in ("operator", "trainer", "")),
             "LLMFINETUNE_TRAINER_IMAGE": "example.com/trainer:1",
             **(env or {}),
         }

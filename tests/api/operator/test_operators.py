@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from devcluster.apiserver import ApiServer
-from tests.api.client import Kubectl
-from tests.api.operator.conftest import NewWorld, StartOperator, install_training_api
+from tests.api.operator.conftest import NewWorld, StartOperator
 from tests.api.operator.process import OperatorProcess, eventually
 from tests.api.operator.test_children import AT_FIRST, first_children
-from tests.api.operator.test_room import condition
 from tests.api.operator.world import World
 
 pytestmark = [pytest.mark.api, pytest.mark.timeout(180)]
@@ -29,26 +27,6 @@ def test_two_operators_that_race_come_to_rest(
     trusted = world.get("configmaps", "medical-0-run")
     assert trusted is not None
     assert trusted["data"]["ca.crt"].count("BEGIN CERTIFICATE") == 2
-
-
-def test_the_training_operator_may_come_later(
-    kubectl: Kubectl, training_crd: Path, start_operator: StartOperator, world: World
-) -> None:
-    kubectl("delete", "--ignore-not-found", "--wait=true", "-f", str(training_crd))
-    operator = start_operator()
-    first_children(world)
-    world.finish_prepare()
-    world.until(lambda: condition(world, "Training").get("reason") == "TrainingOperatorMissing")
-    assert condition(world, "Training")["status"] == "False"
-    assert "install Kubeflow's training operator" in world.status()["failure"]["hint"]
-    install_training_api(kubectl, training_crd)
-    made = world.until(lambda: world.get("pytorchjobs", "medical"))
-    world.patch("pytorchjobs", "medical", {"spec": {"runPolicy": {"cleanPodPolicy": "All"}}})
-    restored = made["spec"]["runPolicy"]["cleanPodPolicy"]
-    world.until(
-        lambda: (world.get("pytorchjobs", "medical") or {})["spec"]["runPolicy"]["cleanPodPolicy"] == restored
-    )
-    assert operator.get("/healthz")[0] == 200
 
 
 def test_an_api_server_that_restarts_is_waited_for(

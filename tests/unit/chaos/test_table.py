@@ -1,11 +1,12 @@
 """From records to rows, and into the documentation; and how samples are counted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.record import RECORDS, Record, read_records, record
+from tests.chaos.record import RECORDS, SEED, Record, read_records, record
 from tests.chaos.table import BEGIN, END, Row, markdown, percentile, put_between_marks, rows
 from tests.e2e.history import BATCH_SIZE, Samples, count_samples, fingerprint
 
@@ -13,10 +14,11 @@ from tests.e2e.history import BATCH_SIZE, Samples, count_samples, fingerprint
 def test_records_come_back_as_they_were_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "records"
     monkeypatch.setenv(RECORDS, str(path))
-    noted = [Record(fault="a", survived=True, recovery_s=1.5), Record(fault="b", survived=False)]
+    monkeypatch.setenv(SEED, "7")
+    noted = [Record(fault="a", survived=True, recovery_s=1.5), Record(fault="b", survived=False, why="late")]
     for each in noted:
         record(each)
-    assert read_records(path) == noted
+    assert read_records(path) == [replace(each, seed=7, number=n) for n, each in enumerate(noted, start=1)]
 
 
 def test_nothing_is_noted_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,10 +30,42 @@ def test_a_row_counts_every_injection() -> None:
     noted = [
         Record(fault="a", survived=True, recovery_s=4.0),
         Record(fault="b", survived=True, injected=7),
-        Record(fault="a", survived=False, samples_lost=8),
+        Record(fault="a", survived=False, samples_lost=8, samples_repeated=0, why="late"),
         Record(fault="a", survived=True, recovery_s=2.0),
     ]
-    assert rows(noted) == [Row("a", 3, 2, 2.0, 4.0, 8, 0), Row("b", 7, 7, None, None, 0, 0)]
+    assert rows(noted, wanted={}) == [
+        Row("a", 3, 0, 2, 2.0, 4.0, 8, 0, ("late",)),
+        Row("b", 7, 0, 7, None, None, None, None),
+    ]
+
+
+def test_what_was_chosen_and_not_injected_is_a_row() -> None:
+    noted = [Record(fault="a", survived=True), Record(fault="b", survived=True)]
+    table = rows(noted, wanted={"c": 2, "b": 3, "a": 1})
+    assert [(row.fault, row.injected, row.missed) for row in table] == [
+        ("a", 1, 0),
+        ("b", 1, 2),
+        ("c", 0, 2),
+    ]
+
+
+SOUND = Row("a", 1, 0, 1, 2.0, 2.0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_sound"),
+    [
+        pytest.param(SOUND, True, id="injected and survived"),
+        pytest.param(SOUND._replace(samples_lost=None, samples_repeated=None), True, id="nothing to count"),
+        pytest.param(SOUND._replace(injected=2), False, id="one of two survived"),
+        pytest.param(SOUND._replace(missed=1), False, id="injected less often than chosen"),
+        pytest.param(SOUND._replace(injected=0, survived=0, missed=1), False, id="never injected"),
+        pytest.param(SOUND._replace(samples_lost=8), False, id="samples lost"),
+        pytest.param(SOUND._replace(samples_repeated=8), False, id="samples repeated"),
+    ],
+)
+def test_what_a_row_proves(row: Row, is_sound: bool) -> None:
+    assert row.is_sound is is_sound
 
 
 @pytest.mark.parametrize(
@@ -48,12 +82,13 @@ def test_percentile(values: list[float], share: float, expected: float | None) -
 
 
 def test_the_table_stands_between_its_marks_and_can_be_replaced() -> None:
-    table = markdown([Row("a", 1, 1, 2.0, None, 0, 0)])
+    table = markdown([SOUND, Row("b", 1, 2, 0, None, None, None, None, ("took\n31 s",))])
     page = put_between_marks(f"before\n{BEGIN}\nold\n{END}\nafter\n", table)
     assert put_between_marks(page, table) == page
     assert page.startswith("before\n")
     assert page.endswith("after\n")
-    assert "| a | 1 | 1 | 2.0 | - | 0 | 0 |" in page
+    assert "| a | 1 | 1 | 2.0 | 2.0 | 0 | 0 |" in page
+    assert "| b | 1 of 3 | 0 | - | - | - | - |\n\n- b: took 31 s\n" in page
 
 
 def test_a_page_without_marks_is_refused() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -15,8 +14,10 @@ from llmfinetune_operator.constants import ANNOTATION_ATTEMPT
 from llmfinetune_operator.decide import decide
 from llmfinetune_operator.observed import ChildRef, Observed
 from llmfinetune_operator.policies.activity import LONGEST_GAP
+from llmfinetune_operator.resources import names
 from llmfinetune_trainer.config.messages import Result, TerminationMessage
-from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, START, World
+from tests.unit.operator.decide.histories import histories
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, START, UID, World
 
 MAX_RESTARTS = 2
 POLICY = {"maxRestarts": MAX_RESTARTS}
@@ -31,6 +32,7 @@ WORDS = [
     "OutOfcpu",
 ]
 STALL = 900
+FIRST = names.attempt_id(UID, 1)
 FOREIGN = Result(
     attempt="another-uid-1", adapter="output/adapter", sha256=f"sha256:{'f' * 64}", steps=10, loss=0.1
 )
@@ -65,7 +67,10 @@ class History(RuleBasedStateMachine):
         """How often workers were lost or the job ended: no count of the operator's may be above it."""
         self.faults = 0
         """How many of these were the workers' own."""
-        self.checkpoints: set[int] = set()
+        self.volumes: dict[str, set[int]] = {}
+        """Steps of the checkpoints on each volume that there ever was, by its claim."""
+        self.nameable: set[int] = set()
+        """Checkpoints that were told of since the operator last learnt which there are."""
         self.seen: Observed | None = None
         self.jumps = 0
         self.jumped = timedelta()
@@ -102,6 +107,9 @@ class History(RuleBasedStateMachine):
             self.workers_run_out_of_memory_again_and_again,
             self.workers_are_preempted_again_and_again,
             self.workers_get_nowhere,
+            lambda: self.checkpoints_are_lost("the newest"),
+            lambda: self.checkpoints_are_lost("all"),
+            lambda: self.checkpoints_are_lost("the volume"),
             lambda: self.world.lose(JOB),
             lambda: None,
         ]
@@ -117,7 +125,7 @@ class History(RuleBasedStateMachine):
             self.world._apply(obj)
         if writes > len(decision.apply):
             for deletion in decision.delete:
-                self.world._delete(deletion.ref, deletion.uid)
+                self.world._delete(deletion.ref, deletion.uid, at_once=deletion.at_once)
         self.world.last_status_write = None
         self.world.watching_since = self.world.now
         self.world.report = None
@@ -144,6 +152,8 @@ class History(RuleBasedStateMachine):
                 self.world.lose(deletion.ref)
         if self.seen.fine_tune == self.world.fine_tune:
             self.world._write_status(decision)
+            if "checkpoint" in decision.status:
+                self.nameable.add(decision.status["checkpoint"]["step"])
 
     @rule()
     def a_second_reconcile_writes_nothing(self) -> None:
@@ -306,18 +316,57 @@ class History(RuleBasedStateMachine):
         self.world.settle()
         self.world.wait(seconds)
 
-    @precondition(lambda self: self.world.status.get("attempt"))
+    @precondition(lambda self: self.trains)
     @rule(step=st.integers(0, 10), phase=st.sampled_from(["Training", "Evaluating"]))
     def trainer_reports(self, step: int, phase: str) -> None:
-        self.world.told(step=step, total_steps=10, loss=2.0, phase=phase)
+        self.world.told(step=step, total_steps=10, loss=2.0, phase=phase, attempt=self.present_attempt)
 
-    @precondition(lambda self: self.world.status.get("attempt"))
+    @precondition(lambda self: self.trains)
     @rule(step=st.integers(1, 10), seen=st.booleans())
     def trainer_saves(self, step: int, seen: bool) -> None:
-        self.checkpoints.add(step)
-        self.world.checkpoint(step)
+        self.volume.add(step)
+        self.nameable.add(step)
+        self.world.checkpoint(step, attempt=self.present_attempt)
         if seen:
             self.world.reconcile()
+
+    @precondition(lambda self: self.trains)
+    @rule()
+    def trainer_starts(self) -> None:
+        newest = max(self.volume, default=None)
+        self.world.went_on_from(newest, attempt=self.present_attempt)
+        self.world.settle()
+        self.nameable = set() if newest is None else {newest}
+
+    @precondition(lambda self: CLAIM in self.world.children and self.volume)
+    @rule(all_of_them=st.booleans())
+    def checkpoints_are_damaged(self, all_of_them: bool) -> None:
+        self.volume.intersection_update(set() if all_of_them else sorted(self.volume)[:-1])
+
+    @precondition(lambda self: CLAIM in self.world.children)
+    @rule()
+    def volume_is_lost(self) -> None:
+        self.world.wait(1)  # times of objects are told in seconds
+        self.world.lose(CLAIM)
+        self.world.settle()
+        self.nameable = set()
+
+    @precondition(lambda self: self.trains)
+    @rule(lost=st.sampled_from(["the newest", "all", "the volume"]))
+    def checkpoints_are_lost(self, lost: str) -> None:
+        for step in (3, 6):
+            if self.trains:
+                self.trainer_saves(step, seen=True)
+        if lost == "the volume":
+            self.volume_is_lost()
+        elif self.trains:
+            self.checkpoints_are_damaged(all_of_them=lost == "all")
+            self.trainer_starts()
+
+    @precondition(lambda self: self.trains and FIRST != self.present_attempt == self.reported_attempt)
+    @rule(step=st.integers(1, 10))
+    def a_report_of_an_earlier_attempt_comes_late(self, step: int) -> None:
+        self.world.checkpoint(step, attempt=FIRST)
 
     @precondition(lambda self: self.world.report is not None)
     @rule()
@@ -340,6 +389,24 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_deletes_a_child(self, data: st.DataObject) -> None:
         self.world.lose(data.draw(st.sampled_from(sorted(self.world.children))))
+
+    @property
+    def volume(self) -> set[int]:
+        return self.volumes.setdefault(self.world.children[CLAIM]["metadata"]["uid"], set())
+
+    @property
+    def present_attempt(self) -> str:
+        attempt = self.world.children[JOB]["metadata"]["annotations"][ANNOTATION_ATTEMPT]
+        return names.attempt_id(UID, int(attempt))
+
+    @property
+    def reported_attempt(self) -> str:
+        return self.world.report.report.attempt if self.world.report else ""
+
+    @property
+    def trains(self) -> bool:
+        has_begun = bool(self.world.status.get("attempt")) and CLAIM in self.world.children
+        return self.job_works and has_begun and bool(self.world.workers)
 
     @property
     def job_works(self) -> bool:
@@ -396,9 +463,10 @@ class History(RuleBasedStateMachine):
         assert self.world.status.get("workers", {}).get("failures", 0) <= self.faults + stalls
 
     @invariant()
-    def only_checkpoints_that_were_told_are_named(self) -> None:
-        checkpoint = self.world.status.get("checkpoint")
-        assert checkpoint is None or checkpoint["step"] in self.checkpoints
+    def no_checkpoint_is_named_that_is_known_to_be_gone(self) -> None:
+        if self.world.phase not in {"Succeeded", "Failed"}:
+            checkpoint = self.world.decide().status.get("checkpoint")
+            assert checkpoint is None or checkpoint["step"] in self.nameable
 
     @invariant()
     def remedies_are_few_and_each_halves(self) -> None:
@@ -422,12 +490,5 @@ class History(RuleBasedStateMachine):
         self.an_end_stays_and_nothing_is_made_after_it()
 
 
-History.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+History.TestCase.settings = histories(40, steps=25)
 TestAnyHistory = History.TestCase

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.unit.operator.decide.histories import histories
 from tests.unit.operator.decide.test_room import TIMEOUT, Cluster, asked, room, workers
 from tests.unit.operator.decide.world import JOB
 
@@ -79,12 +79,5 @@ class AnyRoom(RuleBasedStateMachine):
         assert self.cluster.reconcile() == 0
 
 
-AnyRoom.TestCase.settings = settings(
-    max_examples=8,
-    stateful_step_count=12,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+AnyRoom.TestCase.settings = histories(8, steps=12)
 TestAnyRoom = AnyRoom.TestCase
