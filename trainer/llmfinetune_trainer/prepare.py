@@ -34,6 +34,8 @@ from llmfinetune_trainer.data.prepared import (
     request_path,
 )
 from llmfinetune_trainer.data.tokenizer import load_tokenizer
+from llmfinetune_trainer.engine.fused import supports
+from llmfinetune_trainer.engine.proof import prove
 from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full, user_error
 from llmfinetune_trainer.model.materialise import materialise, model_directory, skeleton_directory
 from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, model_skeleton, resolve_targets
@@ -163,6 +165,7 @@ def outline(config: RunConfig, context: FetchContext) -> Outline:
     )
     context.progress(f"adapters go to {len(layers)} linear layers")
     _check_length(config, skeleton.config)
+    _try_general_path(config, skeleton, context.progress)
     return Outline(small, skeleton)
 
 
@@ -180,6 +183,15 @@ def _skeleton(files: ModelFiles, ready: Path) -> Any:
         return model_skeleton(ready)
     with TemporaryDirectory(dir=ready.parent, prefix=TEMPORARY_PREFIX) as scratch:
         return model_skeleton(skeleton_directory(files, Path(scratch)))
+
+
+def _try_general_path(config: RunConfig, skeleton: Any, progress: Callable[[str], None]) -> None:
+    """Tries a few layers of what the fused engine does not compute, before workers wait for it."""
+    length = config.training.max_sequence_length
+    if supports(skeleton.config, config.method.lora, max_length=length) is None:
+        return
+    if why := prove(skeleton).why:
+        progress(f"computing {why}")
 
 
 def _check_length(config: RunConfig, model_config: Any) -> None:

@@ -93,6 +93,7 @@ FULL: Json = {
         "isa": "avx512_bf16",
         "threads": 2,
         "engine": "general",
+        "engineReason": "model type gpt2 is none of llama, mistral, qwen2, qwen3",
         "worldSize": 2,
         "microBatchTokens": 2048,
         "recompute": False,

@@ -238,6 +238,26 @@ def test_refused(
     assert raised.value.failure.hint
 
 
+def test_a_model_that_cannot_be_trained_is_refused_before_its_weights_are_taken_over(
+    configure: Callable[..., RunConfig], layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import BloomConfig, BloomForCausalLM
+    from transformers.models.bloom.modeling_bloom import BloomModel
+
+    source = make_tiny_model(tmp_path / "bloom")
+    shape = BloomConfig(vocab_size=260, hidden_size=16, n_layer=2, n_head=2)
+    BloomForCausalLM(shape).save_pretrained(source)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a kernel is missing")
+
+    monkeypatch.setattr(BloomModel, "forward", fail)
+    config = configure(source=source, lora={"target_modules": ["query_key_value"]})
+    with pytest.raises(RunError, match="does not train BloomForCausalLM: RuntimeError: a kernel is missing"):
+        run(config, layout)
+    assert not list(layout.cache.glob("models/*/*.safetensors"))
+
+
 def test_a_full_volume_is_said_so(
     configure: Callable[..., RunConfig], layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ A report's body is the one of Kubeflow Trainer's progress contract (KEP-2779), w
 under a key of their own. Every string and list is bounded here, because all of it may end in a status.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ MAX_BODY_BYTES = 65_536
 MAX_TERMINATION_BYTES = 4096
 MAX_LOG_TAIL = 2048
 MAX_HISTORY = 20
+NO_CHECKPOINT: Final = "none"
 
 Short = Annotated[str, Field(max_length=256)]
 Long = Annotated[str, Field(max_length=1024)]
@@ -134,6 +135,8 @@ class RuntimeFacts(Message):
     """Compute threads of one worker."""
     engine: Literal["fused", "general"] = "general"
     """Which path of the engine ran."""
+    engine_reason: Short = ""
+    """Why the general path ran, and why samples do not share sequences where they cannot."""
     world_size: int = Field(ge=1, le=4096)
     """Workers that compute together."""
     micro_batch_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
@@ -195,7 +198,8 @@ class Report(Message):
     history: list[HistoryPoint] = Field(default=[], max_length=MAX_HISTORY)
     dataset: DatasetFacts | None = None
     estimate: EstimateFacts | None = None
-    checkpoint: CheckpointFacts | None = None
+    checkpoint: CheckpointFacts | Literal["none"] | None = None
+    """The newest checkpoint on the volume; `none` where it holds none, whatever was told before."""
     runtime: RuntimeFacts | None = None
     result: Result | None = None
     failure: Failure | None = None

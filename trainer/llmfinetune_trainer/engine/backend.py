@@ -3,7 +3,6 @@
 Intel's extension and oneCCL's bindings are no longer developed, so both sit behind a feature test.
 """
 
-import importlib
 import importlib.util
 import logging
 from typing import Any, Literal, NamedTuple
@@ -18,7 +17,9 @@ from llmfinetune_trainer.engine import fused, intel
 from llmfinetune_trainer.engine.distributed import Communication
 from llmfinetune_trainer.engine.gradients import GeneralGradients, GradientComputer
 from llmfinetune_trainer.engine.machine import BF16_ISA, Device, Machine
+from llmfinetune_trainer.engine.proof import PROVEN, Proof
 from llmfinetune_trainer.errors import RunError, user_error
+from llmfinetune_trainer.imports import imported
 from llmfinetune_trainer.model.lora import Adapters
 from llmfinetune_trainer.model.quantised import Quantization
 
@@ -27,6 +28,9 @@ CCL = "oneccl_bindings_for_pytorch"
 BackendName = Literal["ipex", "torch"]
 Precision = Literal["bf16", "fp32"]
 Engine = Literal["fused", "general"]
+
+MAX_REASON = 256
+"""Characters that a status has room for."""
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +107,7 @@ def _precision(wanted: Literal["auto", "bf16", "fp32"], device: Device, machine:
 
 def choose_communication(runtime: RuntimeConfig, *, device: Device = "cpu") -> Communication:
     """What carries collectives on a device: under `auto` its own library where there is one, on processors
-    oneCCL where its bindings are installed, else gloo.
+    oneCCL where its bindings import, else gloo.
 
     Raises:
         RunError: ccl is asked for and cannot be used.
@@ -120,7 +124,13 @@ def choose_communication(runtime: RuntimeConfig, *, device: Device = "cpu") -> C
         return "xccl"
     if importlib.util.find_spec(CCL) is None:
         return "gloo"
-    importlib.import_module(CCL)  # registers the backend with torch.distributed
+    try:
+        imported(CCL, field="runtime.communication: ccl")  # registers the backend with torch.distributed
+    except RunError as error:
+        if runtime.communication == "ccl":
+            raise
+        log.warning("gloo carries what workers exchange: %s", error.failure.message)
+        return "gloo"
     return "ccl"
 
 
@@ -132,6 +142,7 @@ def gradient_computer(
     lora: LoraConfig,
     max_length: int,
     recompute: bool = False,
+    proof: Proof = PROVEN,
 ) -> tuple[GradientComputer, Engine]:
     """The engine's path for this model, and its name.
 
@@ -141,15 +152,15 @@ def gradient_computer(
         adapters: the adapters' flat state.
         lora: the adapters' configuration.
         max_length: tokens of the longest sample.
-        recompute: whether the fused path computes activations again instead of keeping them.
+        recompute: whether activations are computed again instead of kept.
+        proof: what the general path may rely on.
     """
     obstacle = fused_obstacle(backend, model.get_base_model().config, lora=lora, max_length=max_length)
     if obstacle is None:
         return fused.FusedGradients(model, adapters, recompute=recompute), "fused"
-    log.info("the general engine computes this model: %s", obstacle)
     if backend.name == "ipex":
         intel.prepack_frozen_layers(model, dtype=backend.dtype)
-    return GeneralGradients(model, adapters), "general"
+    return GeneralGradients(model, adapters, proof=proof, recompute=recompute), "general"
 
 
 def fused_obstacle(backend: Backend, model_config: Any, *, lora: LoraConfig, max_length: int) -> str | None:
@@ -167,6 +178,7 @@ def runtime_facts(
     communication: Communication,
     world_size: int,
     engine: Engine,
+    engine_reason: str,
     quantization: Quantization | None,
 ) -> RuntimeFacts:
     """What really runs, for the status."""
@@ -180,6 +192,7 @@ def runtime_facts(
         isa=backend.isa,
         threads=torch.get_num_threads(),
         engine=engine,
+        engine_reason=engine_reason[:MAX_REASON],
         world_size=world_size,
     )
 

@@ -1,16 +1,19 @@
 """Loss and gradients of one micro-batch: what takes all of the time, and is replaceable."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
 from torch import Tensor
+from torch.nn import functional
 
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.dropout import documents_of, take_over_dropouts
-from llmfinetune_trainer.engine.loss import Head, cross_entropy_sum
+from llmfinetune_trainer.engine.loss import cross_entropy_sum
+from llmfinetune_trainer.engine.proof import PROVEN, Proof, inputs_of
 from llmfinetune_trainer.model.load import head_of
 from llmfinetune_trainer.model.lora import Adapters
+from llmfinetune_trainer.model.recomputed import recompute_layers
 
 
 class GradientComputer(Protocol):
@@ -31,19 +34,31 @@ class GradientComputer(Protocol):
 
 
 class GeneralGradients:
-    """The path for every architecture: transformers' forward, peft's layers, autograd's backward."""
+    """The path for every architecture: transformers' forward, peft's layers, autograd's backward.
 
-    def __init__(self, model: PeftModel, adapters: Adapters) -> None:
-        causal = model.get_base_model()
-        self._decoder = causal.base_model
-        self._head: Head = head_of(causal)
+    Args:
+        model: the frozen model with its adapters.
+        adapters: the adapters' flat state.
+        proof: what holds of the architecture; micro-batches hold one document where they cannot be shared.
+        recompute: whether layers are computed again in the backward pass instead of kept.
+    """
+
+    def __init__(
+        self, model: PeftModel, adapters: Adapters, *, proof: Proof = PROVEN, recompute: bool = False
+    ) -> None:
+        self._causal = model.get_base_model()
+        self._decoder = self._causal.base_model
+        self._head = head_of(self._causal) if proof.head else None
+        self._packs = proof.packs
+        if recompute:
+            recompute_layers(self._causal)
         self._adapters = adapters
         self._device = adapters.master.device
         self._dropouts = take_over_dropouts(model)
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
         """See `GradientComputer`."""
-        loss = self._loss(batch, dropout_seed=dropout_seed)
+        loss = self.loss(batch, dropout_seed=dropout_seed)
         if loss.requires_grad:
             (loss * scale).backward()  # type: ignore[no-untyped-call]
             self._adapters.collect_gradients()
@@ -52,26 +67,28 @@ class GeneralGradients:
     @torch.no_grad()
     def loss_sum(self, batch: MicroBatch) -> float:
         """See `GradientComputer`."""
-        return float(self._loss(batch, dropout_seed=None))
+        return float(self.loss(batch))
 
-    def _loss(self, batch: MicroBatch, *, dropout_seed: int | None) -> Tensor:
+    def loss(self, batch: MicroBatch, *, dropout_seed: int | None = None) -> Tensor:
+        """The loss with its graph, summed over the supervised positions; without a seed there is no
+        dropout."""
         batch = placed(batch, self._device)
-        hidden = self.hidden(batch, dropout_seed=dropout_seed)
-        return cross_entropy_sum(hidden[batch.rows], self._head, batch.targets)
+        if self._head is not None:
+            hidden = self.hidden(batch, dropout_seed=dropout_seed)
+            return cross_entropy_sum(hidden[batch.rows], self._head, batch.targets)
+        logits = self._output(self._causal, batch, dropout_seed).logits[0, batch.rows]
+        return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
 
     def hidden(self, batch: MicroBatch, *, dropout_seed: int | None = None) -> Tensor:
         """Last hidden states of a micro-batch, [tokens, hidden]; without a seed there is no dropout."""
+        states: Tensor = self._output(self._decoder, batch, dropout_seed).last_hidden_state[0]
+        return states
+
+    def _output(self, model: Any, batch: MicroBatch, dropout_seed: int | None) -> Any:
         documents = [] if dropout_seed is None else documents_of(batch)
         for dropout in self._dropouts:
             dropout.begin(documents, seed=dropout_seed or 0)
-        output = self._decoder(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids,
-            document_groups=batch.document_groups,
-            use_cache=False,
-        )
-        states: Tensor = output.last_hidden_state[0]
-        return states
+        return model(**inputs_of(batch, packs=self._packs))
 
 
 def placed(batch: MicroBatch, device: torch.device) -> MicroBatch:

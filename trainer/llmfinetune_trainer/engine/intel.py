@@ -4,12 +4,13 @@ It is no longer developed, and importing it replaces operators of the whole proc
 what was asked to use it.
 """
 
-import importlib
 import importlib.util
 from typing import Any, Final
 
 import torch
 from peft import PeftModel
+
+from llmfinetune_trainer.imports import imported
 
 MODULE: Final = "intel_extension_for_pytorch"
 
@@ -24,7 +25,7 @@ def prepack_frozen_layers(model: PeftModel, *, dtype: torch.dtype) -> None:
 
     Adapters change every step and the output layer's weight is read by the loss, so both stay as they are.
     """
-    ipex = importlib.import_module(MODULE)
+    ipex = imported(MODULE, field="runtime.backend: ipex")
     decoder = model.get_base_model().base_model
     for parent in list(decoder.modules()):
         for name, layer in list(parent.named_children()):

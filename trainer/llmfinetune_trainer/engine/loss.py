@@ -25,6 +25,12 @@ class Head(NamedTuple):
     transform: LogitTransform | None = None
 
 
+def logits_of(hidden: Tensor, head: Head) -> Tensor:
+    """Logits of rows of last hidden states, [rows, vocabulary]."""
+    logits = functional.linear(hidden, head.weight, head.bias)
+    return logits if head.transform is None else head.transform(logits)
+
+
 def cross_entropy_sum(hidden: Tensor, head: Head, targets: Tensor, *, chunk_rows: int = CHUNK_ROWS) -> Tensor:
     """Sum of the cross-entropy over rows, differentiable with respect to `hidden`.
 

@@ -1,7 +1,7 @@
 """Opens the model of a run: what computes is chosen, the frozen base loaded, the adapters attached."""
 
 import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel
@@ -23,6 +23,7 @@ from llmfinetune_trainer.engine.batches import TOKEN_BUDGET
 from llmfinetune_trainer.engine.distributed import Ranks
 from llmfinetune_trainer.engine.gradients import GradientComputer
 from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.engine.proof import PROVEN, prove
 from llmfinetune_trainer.estimate.choice import Choice
 from llmfinetune_trainer.estimate.limits import worker_limits
 from llmfinetune_trainer.estimate.make import Estimator
@@ -42,7 +43,7 @@ class OpenModel(NamedTuple):
     computer: GradientComputer
     facts: RuntimeFacts
     token_budget: int
-    """Most tokens of a micro-batch."""
+    """Most tokens of a micro-batch; 0 computes one sample at a time."""
 
 
 def open_model(
@@ -57,40 +58,51 @@ def open_model(
     backend = ranks.from_first(lambda: own)
     torch.manual_seed(config.training.seed)
     quantization = config.model.quantization
+    lora, max_length = config.method.lora, config.training.max_sequence_length
+    skeleton = model_skeleton(prepared.model_path)
+    obstacle = fused_obstacle(backend, skeleton.config, lora=lora, max_length=max_length)
+    proof = PROVEN if obstacle is None else prove(skeleton)
     base = load_base(
-        prepared.model_path, dtype=backend.dtype, device=backend.device, quantization=quantization
+        prepared.model_path,
+        dtype=backend.dtype,
+        device=backend.device,
+        quantization=quantization,
+        attention=proof.attention,
     )
     settled = ranks.from_first(
-        lambda: _settled(config, backend, prepared, model=base.config, layout=layout, machine=machine)
+        lambda: _settled(backend, prepared, obstacle=obstacle, layout=layout, machine=machine)
     )
-    choice = _choice(
-        config,
-        settled,
-        prepared_subject(model_skeleton(prepared.model_path), prepared),
-        workers=ranks.world_size,
-    )
-    lora, max_length = config.method.lora, config.training.max_sequence_length
+    choice = _choice(config, settled, prepared_subject(skeleton, prepared), workers=ranks.world_size)
     peft, adapters = attach_adapters(base, lora, seed=config.training.seed)
     computer, engine = gradient_computer(
-        settled, peft, adapters, lora=lora, max_length=max_length, recompute=choice.recompute
+        settled, peft, adapters, lora=lora, max_length=max_length, recompute=choice.recompute, proof=proof
     )
+    reason = "; ".join(filter(None, (obstacle, proof.why)))
+    log.info("the %s engine computes this model%s", engine, f": {reason}" if reason else "")
     facts = runtime_facts(
         settled,
         communication=ranks.communication,
         world_size=ranks.world_size,
         engine=engine,
+        engine_reason=reason,
         quantization=quantization,
     )
     split = {"micro_batch_tokens": choice.tokens, "recompute": choice.recompute}
-    return OpenModel(peft, adapters, computer, facts.model_copy(update=split), choice.tokens)
+    budget = choice.tokens if proof.packs else 0
+    return OpenModel(peft, adapters, computer, facts.model_copy(update=split), budget)
 
 
 def _choice(config: RunConfig, backend: Backend, subject: Subject, *, workers: int) -> Choice:
     """How to compute within this process's memory. Ranks may differ: the result does not depend on it."""
+    usual = Choice(config.runtime.micro_batch_tokens or TOKEN_BUDGET, recompute=False)
     if backend.device != "cpu":
-        return Choice(config.runtime.micro_batch_tokens or TOKEN_BUDGET, recompute=False)
+        return usual
     limits = worker_limits()._replace(workers=workers)
-    fit = Estimator(config, subject, limits, backend=backend).fit()
+    try:
+        fit = Estimator(config, subject, limits, backend=backend).fit()
+    except Exception as error:  # an estimate that cannot be made must not keep a run from being tried
+        log.warning("no estimate of the memory: %s: %s", type(error).__name__, error)
+        return usual
     if fit.memory.total > limits.memory:
         log.warning(
             "%s allows %s, and about %s are needed",
@@ -102,12 +114,9 @@ def _choice(config: RunConfig, backend: Backend, subject: Subject, *, workers: i
 
 
 def _settled(
-    config: RunConfig, backend: Backend, prepared: Prepared, *, model: Any, layout: Layout, machine: Machine
+    backend: Backend, prepared: Prepared, *, obstacle: str | None, layout: Layout, machine: Machine
 ) -> Backend:
     """The backend, measured where the configuration leaves it open."""
-    obstacle = fused_obstacle(
-        backend, model, lora=config.method.lora, max_length=config.training.max_sequence_length
-    )
     return trial.settled(
         backend,
         obstacle=obstacle,

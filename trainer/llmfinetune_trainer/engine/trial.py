@@ -15,7 +15,6 @@ from typing import Final
 
 import torch
 from pydantic import ValidationError
-from transformers import AutoConfig
 
 from llmfinetune_trainer.atomic import write_atomically
 from llmfinetune_trainer.config.base import Message
@@ -27,8 +26,10 @@ from llmfinetune_trainer.engine.backend import Backend, BackendName
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.gradients import GeneralGradients
 from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.engine.proof import prove
 from llmfinetune_trainer.model.lora import attach_adapters
 from llmfinetune_trainer.model.reduced import SMALL_VOCABULARY, reduced_model
+from llmfinetune_trainer.model.targets import model_skeleton
 from llmfinetune_trainer.sources.digest import digest_json
 
 LAYERS: Final = 2
@@ -96,11 +97,13 @@ def measure_apart(model_path: Path, *, precision: str) -> Seconds:
 def measure(model_path: Path, *, dtype: torch.dtype, clock: Callable[[], float]) -> Seconds:
     """Seconds of one micro-batch with plain torch and with Intel's extension, which replaces operators of
     this process."""
-    config = AutoConfig.from_pretrained(model_path, local_files_only=True)
-    base = reduced_model(config, layers=LAYERS, dtype=dtype)
+    skeleton = model_skeleton(model_path)
+    proof = prove(skeleton)
+    base = reduced_model(skeleton.config, layers=LAYERS, dtype=dtype, attention=proof.attention)
     model, adapters = attach_adapters(base, LoraConfig(target_modules=["all-linear"]), seed=0)
-    computer = GeneralGradients(model, adapters)
-    batch = _batch(min(TOKENS, getattr(base.config, "max_position_embeddings", TOKENS)))
+    computer = GeneralGradients(model, adapters, proof=proof)
+    length = min(TOKENS, getattr(base.config, "max_position_embeddings", TOKENS))
+    batch = _batch(length, documents=DOCUMENTS if proof.packs else 1)
     plain = _fastest(computer, batch, clock)
     intel.prepack_frozen_layers(model, dtype=dtype)
     return {"torch": plain, "ipex": _fastest(computer, batch, clock)}
@@ -128,15 +131,15 @@ def _verdict(seconds: Seconds) -> Verdict:
     return Verdict(name=name, reason=f"measured: {figures} for one micro-batch of {LAYERS} layers")
 
 
-def _batch(length: int) -> MicroBatch:
-    total = DOCUMENTS * length
+def _batch(length: int, *, documents: int) -> MicroBatch:
+    total = documents * length
     ids = torch.arange(total) % SMALL_VOCABULARY
     rows = torch.arange(0, total - 1, 2)
     return MicroBatch(
-        samples=tuple(range(DOCUMENTS)),
+        samples=tuple(range(documents)),
         input_ids=ids.unsqueeze(0),
-        position_ids=torch.arange(length).repeat(DOCUMENTS).unsqueeze(0),
-        document_groups=((DOCUMENTS, length),),
+        position_ids=torch.arange(length).repeat(documents).unsqueeze(0),
+        document_groups=((documents, length),),
         rows=rows,
         targets=ids[rows + 1],
     )

@@ -22,7 +22,7 @@ def adapted_layers(
         dtype: compute type.
         embedding: the whole vocabulary, [words, hidden]; a few words where absent.
     """
-    model = reduced_model(shape.config, layers=layers, dtype=dtype)
+    model = reduced_model(shape.config, layers=layers, dtype=dtype, attention=shape.proof.attention)
     if embedding is not None:
         widen(model, embedding)
     named = lora.model_copy(update={"target_modules": list(shape.targets)})

@@ -11,6 +11,7 @@ from llmfinetune_trainer.engine.backend import Backend, choose_backend, fused_ob
 from llmfinetune_trainer.engine.batches import MicroBatch
 from llmfinetune_trainer.engine.fused.flops import work_with
 from llmfinetune_trainer.engine.machine import Machine
+from llmfinetune_trainer.engine.proof import prove
 from llmfinetune_trainer.engine.schedule import num_training_steps
 from llmfinetune_trainer.estimate.choice import Choice, Fit, candidates, choose
 from llmfinetune_trainer.estimate.limits import Limits
@@ -53,7 +54,7 @@ class Estimator:
             self._subject.samples,
             self._config.training,
             shape=self.shape,
-            budget=tokens,
+            budget=tokens if self.shape.proof.packs else 0,
             workers=self._limits.workers,
         )
 
@@ -69,8 +70,8 @@ class Estimator:
 
     def choices(self) -> Sequence[Choice]:
         """What the configuration and the engine's path leave open."""
-        tokens, can_recompute = self._config.runtime.micro_batch_tokens, self.shape.engine == "fused"
-        return candidates(tokens=tokens, can_recompute=can_recompute)
+        can_recompute = self.shape.engine == "fused" or self.shape.proof.can_recompute
+        return candidates(tokens=self._config.runtime.micro_batch_tokens, can_recompute=can_recompute)
 
     def fit(self) -> Fit:
         """How to compute within the limit."""
@@ -172,7 +173,9 @@ def _shape(config: RunConfig, subject: Subject, backend: Backend) -> Shape:
     )
     if obstacle is None:
         return shape
-    return shape._replace(saved_per_token=saved_per_token(shape, lora, dtype=backend.dtype))
+    shape = shape._replace(proof=prove(subject.model))
+    saved = saved_per_token(shape, lora, dtype=backend.dtype)
+    return shape._replace(saved_per_token=saved.in_all, saved_by_layer=saved.by_layer)
 
 
 def matrix_rate(dtype: torch.dtype, *, clock: Callable[[], float] = time.perf_counter) -> float:

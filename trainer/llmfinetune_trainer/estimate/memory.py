@@ -68,7 +68,7 @@ def memory_of(shape: Shape, *, rows: int, recompute: bool, data: int, in_pod: bo
         in_pod: whether a launcher runs beside it.
     """
     adapters = shape.weights.adapters
-    buffers = _fused(shape, rows, recompute) if shape.engine == "fused" else _general(shape, rows)
+    buffers = _fused(shape, rows, recompute) if shape.engine == "fused" else _general(shape, rows, recompute)
     return Memory(
         libraries=LIBRARIES + WARM,
         base=shape.base_bytes,
@@ -97,12 +97,16 @@ def _fused(shape: Shape, rows: int, recompute: bool) -> Buffers:
     return buffers._replace(work=buffers.work + dropped)
 
 
-def _general(shape: Shape, rows: int) -> Buffers:
+def _general(shape: Shape, rows: int, recompute: bool) -> Buffers:
     """Autograd's own: what it keeps, gradients of the widest layer in passing, logits with two copies of them
-    in 32 bits."""
+    in 32 bits. What is computed again is each layer from its input, one at a time."""
+    inputs = shape.config.num_hidden_layers * shape.config.hidden_size * shape.item_bytes
+    saved = inputs + shape.saved_by_layer if recompute else shape.saved_per_token
     widest = getattr(shape.config, "intermediate_size", None) or USUAL_WIDTH * shape.config.hidden_size
     return Buffers(
-        saved=int(rows * shape.saved_per_token * (1.0 + FRAGMENTED)),
+        saved=int(rows * saved * (1.0 + FRAGMENTED)),
         work=rows * 8 * widest * shape.item_bytes,
-        logits=min(rows, CHUNK_ROWS) * shape.config.vocab_size * (8 + shape.item_bytes),
+        logits=(min(rows, CHUNK_ROWS) if shape.proof.head else rows)
+        * shape.config.vocab_size
+        * (8 + shape.item_bytes),
     )

@@ -2,7 +2,7 @@
 architecture."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,12 +17,19 @@ TOKENS = 128
 FEW = 2
 
 
-def saved_per_token(shape: Shape, lora: LoraConfig, *, dtype: torch.dtype) -> int:
-    """Bytes that the general path keeps of a token, all layers together, from what two and three layers
-    keep."""
+class Saved(NamedTuple):
+    """Bytes that the general path keeps of a token."""
+
+    in_all: int
+    """All layers together."""
+    by_layer: int
+
+
+def saved_per_token(shape: Shape, lora: LoraConfig, *, dtype: torch.dtype) -> Saved:
+    """What the general path keeps of a token, from what two and three layers keep."""
     few, more = (_saved_by(shape, lora, layers, dtype=dtype) for layers in (FEW, FEW + 1))
     layers = int(shape.config.num_hidden_layers)
-    return (few + (layers - FEW) * (more - few)) // TOKENS
+    return Saved((few + (layers - FEW) * (more - few)) // TOKENS, (more - few) // TOKENS)
 
 
 def saved_bytes(forward: Callable[[], Any], *, weights: Iterable[Tensor]) -> int:
@@ -43,9 +50,9 @@ def saved_bytes(forward: Callable[[], Any], *, weights: Iterable[Tensor]) -> int
 
 def _saved_by(shape: Shape, lora: LoraConfig, layers: int, *, dtype: torch.dtype) -> int:
     peft_model, adapters, _ = adapted_layers(shape, lora, layers=layers, dtype=dtype)
-    computer = GeneralGradients(peft_model, adapters)
+    computer = GeneralGradients(peft_model, adapters, proof=shape.proof)
     batch = one_document(TOKENS)
-    return saved_bytes(lambda: computer.hidden(batch, dropout_seed=0), weights=peft_model.parameters())
+    return saved_bytes(lambda: computer.loss(batch, dropout_seed=0), weights=peft_model.parameters())
 
 
 def one_document(tokens: int) -> MicroBatch:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.backend import Engine
 from llmfinetune_trainer.engine.fused.flops import Weights
+from llmfinetune_trainer.engine.proof import PROVEN, Proof
 from llmfinetune_trainer.model.quantised import SCHEMES, Quantization
 from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, resolve_targets
 
@@ -30,6 +31,10 @@ class Shape(NamedTuple):
     quantization: Quantization | None = None
     saved_per_token: int = 0
     """Bytes that the general path keeps of one token for the backward pass, all layers together."""
+    saved_by_layer: int = 0
+    """Of them, those of one layer."""
+    proof: Proof = PROVEN
+    """What the general path may rely on."""
 
     @property
     def base_bytes(self) -> int:
@@ -77,5 +82,8 @@ def shape_of(
 
 
 def _attention_columns(config: Any) -> int:
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(config.num_attention_heads * head * config.num_hidden_layers)
+    heads = getattr(config, "num_attention_heads", None)
+    if not heads:
+        return 0
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(heads * head * config.num_hidden_layers)

@@ -85,8 +85,8 @@ def _computer(
     peft_model, adapters, named = adapted_layers(
         shape, lora, layers=layers, dtype=backend.dtype, embedding=embedding
     )
-    longest = shape.config.max_position_embeddings
+    longest = getattr(shape.config, "max_position_embeddings", 0)
     computer, _ = gradient_computer(
-        backend, peft_model, adapters, lora=named, max_length=longest, recompute=recompute
+        backend, peft_model, adapters, lora=named, max_length=longest, recompute=recompute, proof=shape.proof
     )
     return computer

@@ -1,4 +1,4 @@
-"""Loads the frozen base model from the volume, in the precision of the computation, with packed attention."""
+"""Loads the frozen base model from the volume, in the precision of the computation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +10,18 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from llmfinetune_trainer.engine.loss import Head
-from llmfinetune_trainer.errors import user_error
-from llmfinetune_trainer.model import attention
+from llmfinetune_trainer.model import attention as packed
 from llmfinetune_trainer.model.quantised import Quantization
 from llmfinetune_trainer.model.stream import load_quantised
 
 
 def load_base(
-    path: Path, *, dtype: torch.dtype, device: str = "cpu", quantization: Quantization | None = None
+    path: Path,
+    *,
+    dtype: torch.dtype,
+    device: str = "cpu",
+    quantization: Quantization | None = None,
+    attention: str | None = packed.NAME,
 ) -> PreTrainedModel:
     """Loads a causal language model for training, and freezes it.
 
@@ -26,37 +30,19 @@ def load_base(
         dtype: type of the weights and of the computation.
         device: where the weights go, in torch's words.
         quantization: how linear layers are stored; `None` stores them in `dtype`.
-
-    Raises:
-        RunError: the architecture does not let its attention be replaced.
+        attention: name in transformers' registry; `None` takes the model's own.
     """
-    attention.register()
+    packed.register()
     transformers_logging.disable_progress_bar()
     model: PreTrainedModel
     if quantization is None:
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, attn_implementation=attention.NAME, local_files_only=True
+            path, dtype=dtype, attn_implementation=attention, local_files_only=True
         )
     else:
-        model = load_quantised(path, quantization=quantization, dtype=dtype, attention=attention.NAME)
-    require_packed_attention(model)
+        model = load_quantised(path, quantization=quantization, dtype=dtype, attention=attention)
     # Only the adapters learn, and the dropout of a frozen base would be noise that no result depends on.
     return model.requires_grad_(False).eval().to(device)
-
-
-def require_packed_attention(model: PreTrainedModel) -> None:
-    """Refuses architectures that would let packed documents see each other.
-
-    Raises:
-        RunError: the model does not use transformers' attention registry.
-    """
-    if not model._supports_attention_backend:
-        raise user_error(
-            "ArchitectureNotSupported",
-            f"architecture {type(model).__name__} computes its attention in a way that cannot be replaced",
-            hint="choose a decoder whose transformers implementation supports attention backends, "
-            "for example Llama, Qwen, Mistral, Gemma, Phi, GPT-2 or SmolLM",
-        )
 
 
 def head_of(model: PreTrainedModel) -> Head:

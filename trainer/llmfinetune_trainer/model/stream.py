@@ -19,7 +19,7 @@ from llmfinetune_trainer.model.tensors import place_of, places
 
 
 def load_quantised(
-    path: Path, *, quantization: Quantization, dtype: torch.dtype, attention: str
+    path: Path, *, quantization: Quantization, dtype: torch.dtype, attention: str | None
 ) -> PreTrainedModel:
     """Loads a causal language model; every linear layer but the output layer is quantised.
 
@@ -27,7 +27,7 @@ def load_quantised(
         path: directory with `config.json` and safetensors weights.
         quantization: how linear layers are stored.
         dtype: type of everything else, and of the computation.
-        attention: name of the attention in transformers' registry.
+        attention: name in transformers' registry; `None` takes the model's own.
 
     Raises:
         RunError: the files name their weights otherwise than the model does.

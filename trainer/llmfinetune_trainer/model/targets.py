@@ -10,6 +10,9 @@ from typing import Any, Final
 from llmfinetune_trainer.errors import RunError, model_access_error, user_error
 
 ALL_LINEAR: Final = "all-linear"
+MAMBA: Final = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""`model_type` of models whose kernels read the weight of `out_proj` itself, and would pass an adapter over:
+peft refuses it."""
 
 
 def model_skeleton(directory: Path) -> Any:
@@ -32,19 +35,19 @@ def model_skeleton(directory: Path) -> Any:
 
 
 def linear_layers(model: Any) -> list[str]:
-    """Full names of a model's linear layers, without its output layer."""
+    """Full names of a model's linear layers that adapters may change, without its output layer."""
     head = model.get_output_embeddings()
-    return [name for name, module in model.named_modules() if _is_linear(module) and module is not head]
+    return [
+        name
+        for name, module in model.named_modules()
+        if _is_linear(module) and module is not head and not _is_read_past(model, name)
+    ]
 
 
 def layer_kinds(model: Any) -> dict[str, str]:
     """Full name → what it is, of every module, for messages."""
     head = model.get_output_embeddings()
-    return {
-        name: "the output layer, which stays frozen" if module is head else type(module).__name__
-        for name, module in model.named_modules()
-        if name
-    }
+    return {name: _kind(model, name, module, head) for name, module in model.named_modules() if name}
 
 
 def resolve_targets(linear: Sequence[str], targets: Sequence[str], *, others: Mapping[str, str]) -> list[str]:
@@ -61,15 +64,16 @@ def resolve_targets(linear: Sequence[str], targets: Sequence[str], *, others: Ma
     Raises:
         RunError: listing every target that matches no linear layer, with near matches.
     """
-    matches = {target: [name for name in linear if _matches(name, target)] for target in targets}
-    unmatched = [target for target, names in matches.items() if not names]
+    meant = {target: [name for name in linear if matches(name, target)] for target in targets}
+    unmatched = [target for target, names in meant.items() if not names]
     if unmatched:
         raise _unmatched(unmatched, linear, others)
-    chosen = {name for names in matches.values() for name in names}
+    chosen = {name for names in meant.values() for name in names}
     return [name for name in linear if name in chosen]
 
 
-def _matches(name: str, target: str) -> bool:
+def matches(name: str, target: str) -> bool:
+    """Whether a target means the layer of a full name."""
     return (
         target == ALL_LINEAR or fnmatch.fnmatchcase(name, target) or fnmatch.fnmatchcase(name, f"*.{target}")
     )
@@ -86,11 +90,21 @@ def _unmatched(targets: Sequence[str], linear: Sequence[str], others: Mapping[st
 
 
 def _why(target: str, known: Collection[str], others: Mapping[str, str]) -> str:
-    kinds = sorted({kind for name, kind in others.items() if _matches(name, target)})
+    kinds = sorted({kind for name, kind in others.items() if matches(name, target)})
     if kinds:
         return f": is there, as {', '.join(kinds[:3])}"
     near = difflib.get_close_matches(target.rsplit(".", 1)[-1], known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _kind(model: Any, name: str, module: Any, head: Any) -> str:
+    if module is head:
+        return "the output layer, which stays frozen"
+    return "a layer that Mamba reads past an adapter" if _is_read_past(model, name) else type(module).__name__
+
+
+def _is_read_past(model: Any, name: str) -> bool:
+    return model.config.model_type in MAMBA and name.rpartition(".")[2] == "out_proj"
 
 
 def _is_linear(module: Any) -> bool:

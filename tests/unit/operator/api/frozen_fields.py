@@ -189,6 +189,7 @@ STATUS_FIELDS = [
     "status.runtime.isa",
     "status.runtime.threads",
     "status.runtime.engine",
+    "status.runtime.engineReason",
     "status.runtime.worldSize",
     "status.runtime.microBatchTokens",
     "status.runtime.recompute",

@@ -1,12 +1,14 @@
 """What the computation runs on, chosen from configuration and machine."""
 
+import sys
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import torch
 
 from llmfinetune_trainer.config.run import LoraConfig, RuntimeConfig
-from llmfinetune_trainer.engine import backend
+from llmfinetune_trainer.engine import backend, intel
 from llmfinetune_trainer.engine.backend import (
     Backend,
     choose_backend,
@@ -124,6 +126,37 @@ def test_communication_follows_the_device(
     monkeypatch.setattr(backend.dist, "is_xccl_available", lambda: "xccl" in libraries)
     runtime = RuntimeConfig.model_validate({"communication": wanted})
     assert choose_communication(runtime, device=device) == expected
+
+
+@pytest.fixture
+def broken_ccl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bindings that are installed for another torch."""
+    (tmp_path / f"{backend.CCL}.py").write_text("raise ImportError('undefined symbol: _ZN5torch')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("broken_ccl")
+def test_broken_bindings_leave_the_exchange_to_gloo(caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_communication(RuntimeConfig()) == "gloo"
+    assert "undefined symbol" in caplog.text
+
+
+@pytest.mark.usefixtures("broken_ccl")
+def test_broken_bindings_that_are_asked_for_are_an_error() -> None:
+    with pytest.raises(
+        RunError, match=r"runtime\.communication: ccl .* cannot be imported: undefined symbol"
+    ):
+        choose_communication(RuntimeConfig(communication="ccl"))
+
+
+def test_a_broken_extension_that_is_asked_for_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{intel.MODULE}.py").write_text("raise OSError('libintel.so: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, intel.MODULE, raising=False)
+    with pytest.raises(RunError, match=r"runtime\.backend: ipex .* cannot be imported: libintel\.so"):
+        intel.prepack_frozen_layers(adapted("gpt2")[0], dtype=torch.float32)
 
 
 def test_ccl_does_not_carry_tensors_of_nvidia() -> None:

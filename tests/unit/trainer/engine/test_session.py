@@ -1,15 +1,18 @@
 """A whole run on one machine: from prepared data to adapter and result manifest, also stopped midway."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from llmfinetune_trainer.cli import main
 from llmfinetune_trainer.config.layout import Layout
-from llmfinetune_trainer.config.messages import Result
-from llmfinetune_trainer.config.run import OutputConfig, RunConfig, RuntimeConfig
+from llmfinetune_trainer.config.messages import NO_CHECKPOINT, CheckpointFacts, Result
+from llmfinetune_trainer.config.run import ModelConfig, OutputConfig, RunConfig, RuntimeConfig
 from llmfinetune_trainer.engine import session
 from llmfinetune_trainer.engine.distributed import Alone
 from llmfinetune_trainer.engine.stop import StopSignal, preempted
@@ -111,6 +114,36 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_the_same(config: RunConfig,
     assert result.eval_loss == expected.eval_loss
 
 
+def truncate_newest(layout: Layout) -> None:
+    file = max(layout.checkpoints.iterdir()) / "adapter.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda layout: None, 3),
+        (truncate_newest, 2),
+        (lambda layout: shutil.rmtree(layout.checkpoints), NO_CHECKPOINT),
+    ],
+    ids=["nothing", "the newest is truncated", "all are gone"],
+)
+def test_a_run_tells_at_its_start_which_checkpoint_is_there(
+    damage: Callable[[Layout], None], found: object, config: RunConfig, tmp_path: Path
+) -> None:
+    layout, first, second = Layout(tmp_path), Recorder(), Recorder()
+    with pytest.raises(RunError, match="told to stop"):
+        run(config, layout, recorder=first, stop_at=3)
+    damage(layout)
+    run(config, layout, recorder=second)
+    told = [next(report for report in each.reports if report.runtime).checkpoint for each in (first, second)]
+    assert [step_of(checkpoint) for checkpoint in told] == [NO_CHECKPOINT, found]
+
+
+def step_of(checkpoint: object) -> object:
+    return checkpoint.step if isinstance(checkpoint, CheckpointFacts) else checkpoint
+
+
 def test_smaller_micro_batches_go_on_from_the_same_checkpoint_along_the_same_curve(
     config: RunConfig, tmp_path: Path
 ) -> None:
@@ -122,6 +155,27 @@ def test_smaller_micro_batches_go_on_from_the_same_checkpoint_along_the_same_cur
     result = run(smaller, Layout(tmp_path / "stopped"), recorder=second)
     assert [*first.losses, *second.losses] == pytest.approx(whole.losses, rel=1e-5)
     assert result.eval_loss == pytest.approx(expected.eval_loss, rel=1e-5)
+
+
+def test_samples_that_cannot_share_a_sequence_are_computed_one_at_a_time(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    directory, recorder, alone = make_tiny_model(tmp_path / "model"), Recorder(), Recorder()
+    shape = AutoConfig.for_model(
+        "lfm2", vocab_size=260, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, layer_types=["conv", "full_attention"],
+        eos_token_id=0, bos_token_id=0,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(shape).save_pretrained(directory)
+    convolving = config.model_copy(update={"model": ModelConfig(source=str(directory))})
+    run(convolving, Layout(tmp_path / "packed"), recorder=recorder)
+    facts = recorder.reports[-1].runtime
+    assert facts is not None
+    assert facts.engine == "general"
+    assert "one sample at a time, because its layers carry one document on" in facts.engine_reason
+    unpacked = config.training.model_copy(update={"packing": False})
+    run(convolving.model_copy(update={"training": unpacked}), Layout(tmp_path / "alone"), recorder=alone)
+    assert recorder.losses == alone.losses
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,22 @@ def test_every_family_that_is_tested_is_taken(family: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "q_proj",
+        "self_attn.q_proj",
+        "mlp.down_proj",
+        "*_proj",
+        "layers.1.*.v_proj",
+        "model.layers.0.self_attn.o_proj",
+    ],
+)
+def test_a_target_may_be_spelled_in_any_way(target: str) -> None:
+    config = AutoConfig.for_model(**{**builders.SHAPE, **builders.FAMILIES["llama"]})
+    assert supports(config, LoraConfig(target_modules=["v_proj", target])) is None
+
+
+@pytest.mark.parametrize(
     ("config", "targets", "reason"),
     [
         pytest.param({"model_type": "gpt2"}, ["c_attn"], "model type gpt2", id="another family"),

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from llmfinetune_trainer.config.run import LoraConfig
 from llmfinetune_trainer.engine.fused.layer import PROJECTIONS
+from llmfinetune_trainer.model.targets import matches
 
 FAMILIES: Final = ("llama", "mistral", "qwen2", "qwen3")
 """`model_type` of configurations whose layers have the shape that is computed here; SmolLM is a Llama."""
-ALL_LINEAR: Final = "all-linear"
 
 
 def supports(model_config: Any, lora_config: LoraConfig, *, max_length: int | None = None) -> str | None:
@@ -22,7 +22,7 @@ def supports(model_config: Any, lora_config: LoraConfig, *, max_length: int | No
     if model_config.model_type not in FAMILIES:
         return f"model type {model_config.model_type} is none of {', '.join(FAMILIES)}"
     reasons = (
-        _unknown_targets(lora_config.target_modules),
+        _unknown_targets(lora_config.target_modules, layers=model_config.num_hidden_layers),
         _activation(model_config),
         _window(model_config, max_length),
         _rotation(model_config),
@@ -31,8 +31,11 @@ def supports(model_config: Any, lora_config: LoraConfig, *, max_length: int | No
     return next((reason for reason in reasons if reason), None)
 
 
-def _unknown_targets(targets: Sequence[str]) -> str | None:
-    unknown = sorted(set(targets) - {*PROJECTIONS, ALL_LINEAR})
+def _unknown_targets(targets: Sequence[str], *, layers: int) -> str | None:
+    """However a target is spelled, it means layers by their full names."""
+    blocks = [f"self_attn.{name}" for name in PROJECTIONS[:4]] + [f"mlp.{name}" for name in PROJECTIONS[4:]]
+    names = [f"model.layers.{number}.{block}" for number in range(layers) for block in blocks]
+    unknown = sorted(target for target in targets if not any(matches(name, target) for name in names))
     return f"adapters on {', '.join(unknown)}" if unknown else None
 
 
