@@ -4,11 +4,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from devcluster.errors import DevClusterError, MissingRequirementError
 
 TAIL_LINES = 25
+TIMED_OUT = 124
+"""Exit code of a program that was killed because its time was up, as coreutils' `timeout` has it."""
 
 
 def find_tool(name: str, *, hint: str) -> Path:
@@ -56,30 +60,26 @@ def run_unchecked(
     timeout: float | None = None,
     log: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end and return what came of it, whatever its exit code."""
+    """Run a program to its end and return what came of it, whatever its exit code.
+
+    One that is not done within `timeout` seconds is killed, which its exit code `TIMED_OUT` says.
+    """
     arguments = [str(part) for part in command]
-    environment = {**os.environ, **(env or {})}
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as stream:
+    with ExitStack() as stack:
+        streams: dict[str, Any] = {"capture_output": True}
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            streams = {"stdout": stack.enter_context(log.open("a")), "stderr": subprocess.STDOUT}
+        try:
             return subprocess.run(
                 arguments,
                 input=input_text,
-                env=environment,
+                env={**os.environ, **(env or {})},
                 cwd=cwd,
                 timeout=timeout,
                 text=True,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
                 check=False,
+                **streams,
             )
-    return subprocess.run(
-        arguments,
-        input=input_text,
-        env=environment,
-        cwd=cwd,
-        timeout=timeout,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(arguments, TIMED_OUT, "", f"not done within {timeout} s")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from devcluster.command import run_unchecked
 from devcluster.embedded.settings import Node
+from devcluster.errors import DevClusterError
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MOUNTS = Path("/proc/self/mountinfo")
@@ -67,14 +68,26 @@ def make_groups(node: Node) -> None:
     if unified.exists():
         wanted = " ".join(f"+{name}" for name in unified.read_text().split())
         for level in levels:
-            (CONTROL_GROUPS / level).mkdir(exist_ok=True)
-            (CONTROL_GROUPS / level / "cgroup.subtree_control").write_text(wanted)
+            _make_unified(CONTROL_GROUPS / level, wanted)
         return
     for hierarchy in CONTROL_GROUPS.iterdir():
         if hierarchy.is_dir() and not hierarchy.is_symlink():
             (hierarchy / node.cgroup).mkdir(parents=True, exist_ok=True)
     for level in levels[1:]:
         _copy_cpuset(level)
+
+
+def _make_unified(group: Path, wanted: str) -> None:
+    """Make a group of version 2 and hand controllers on to the groups below it."""
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "cgroup.subtree_control").write_text(wanted)
+    except OSError as error:
+        raise DevClusterError(
+            f"cannot make control groups for pods in {group}: {error.strerror}",
+            hint="in a container, only the host's own control groups will do (docker run --privileged "
+            "--cgroupns=host); or use --provider kind",
+        ) from error
 
 
 def _copy_cpuset(group: Path) -> None:

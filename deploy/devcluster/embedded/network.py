@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from devcluster.command import run, run_unchecked
+from devcluster.command import find_tool, run, run_unchecked
 from devcluster.embedded.settings import EmbeddedSettings, Node
 from devcluster.errors import DevClusterError
 
 RULE_COMMENT = "llmfinetune-dev-cluster"
+FILTER_MODULE = "br_netfilter"
+"""Kernel module that lets iptables see a bridge's packets. Nothing loads it by itself."""
+FILTER_SETTING = "net/bridge/bridge-nf-call-iptables"
+"""There only while that module is."""
 HOST_SETTINGS = (
     "net/ipv4/ip_forward",
-    "net/bridge/bridge-nf-call-iptables",
+    FILTER_SETTING,
     "vm/overcommit_memory",
     "vm/panic_on_oom",
     "kernel/panic",
     "kernel/panic_on_oops",
 )
-WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
+WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", FILTER_SETTING: "1"}
 PLUGIN_NOTES = Path("/var/lib/cni/results")
 """Where the network plugins' library keeps its results; the place is fixed."""
 KERNEL_SETTINGS = Path("/proc/sys")
@@ -27,9 +31,7 @@ KERNEL_SETTINGS = Path("/proc/sys")
 
 def bring_up(settings: EmbeddedSettings) -> None:
     """Make the bridge, turn forwarding on, and let pods' packets pass."""
-    remember_host_settings(settings)
-    for name, value in WANTED_SETTINGS.items():
-        write_host_setting(name, value)
+    change_host_settings(settings)
     if not bridge_exists(settings):
         run(["ip", "link", "add", settings.bridge, "type", "bridge"])
     for node in settings.nodes:
@@ -166,6 +168,15 @@ def write_cni_configuration(settings: EmbeddedSettings, node: Node) -> Path:
     return path
 
 
+def change_host_settings(settings: EmbeddedSettings) -> None:
+    """Turn on what pods' packets need, after recording what was."""
+    remember_host_settings(settings)
+    if read_host_setting(FILTER_SETTING) is None:
+        _modprobe(FILTER_MODULE)
+    for name, value in WANTED_SETTINGS.items():
+        write_host_setting(name, value)
+
+
 def remember_host_settings(settings: EmbeddedSettings) -> None:
     """Record what the cluster is about to change; an earlier record is the truth and stays."""
     record = settings.state / "host-settings.json"
@@ -181,9 +192,12 @@ def restore_host_settings(settings: EmbeddedSettings) -> None:
     record = settings.state / "host-settings.json"
     if not record.exists():
         return
-    for name, value in json.loads(record.read_text()).items():
+    values = json.loads(record.read_text())
+    for name, value in values.items():
         if read_host_setting(name) != value:
             write_host_setting(name, value)
+    if FILTER_SETTING not in values and read_host_setting(FILTER_SETTING) is not None:
+        _modprobe("--remove", FILTER_MODULE)
     record.unlink()
 
 
@@ -204,3 +218,7 @@ def write_host_setting(name: str, value: str) -> None:
             f"cannot set the kernel's {name.replace('/', '.')} to {value}: {error.strerror}",
             hint="load the module br_netfilter (modprobe br_netfilter), or use --provider kind",
         ) from error
+
+
+def _modprobe(*arguments: str) -> None:
+    run_unchecked([find_tool("modprobe", hint="apt-get install kmod"), *arguments])
