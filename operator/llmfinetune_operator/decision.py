@@ -39,6 +39,8 @@ class Decision:
     status: dict[str, Any]
     """The complete status; written only where it differs from the stored one."""
     events: tuple[EventToPost, ...] = ()
+    forget_report: bool = False
+    """Whether what trainers reported was about a volume that is lost."""
     failure: FailureStatus | None = None
     """The failure that this status tells of for the first time."""
     wake_at: datetime | None = None

@@ -122,6 +122,8 @@ class Reconciler:
         """Act on the children first: one status write tells what was wanted and what has come of it."""
         now = self._clock()
         decision = self._decide(observed, self._settings, now)
+        if decision.forget_report:
+            self._reports.forget(key)
         for deletion in decision.delete:
             await self._cluster.delete(deletion, key.namespace)
             memory.has_written = True

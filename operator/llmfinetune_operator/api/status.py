@@ -153,7 +153,7 @@ class WorkersStatus(Message):
     failures_in_a_row: Times = 0
     """Failures since there was a new checkpoint; each doubles the wait before the next try."""
     checkpoint_at_failure: Step | None = None
-    """Step of the newest checkpoint when workers failed last."""
+    """Step of the newest checkpoint when workers failed last, or of the one before where that was lost."""
     next_start_time: Timestamp | None = None
     """When workers that failed start again, while they wait for it."""
     restarts_in_pod: Times | None = None

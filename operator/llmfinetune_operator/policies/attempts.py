@@ -7,7 +7,7 @@ attempt; a job of an earlier attempt is deleted; once its pods are gone too, the
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from llmfinetune_operator.api.v1alpha1 import Remedy
+from llmfinetune_operator.api.v1alpha1 import FailureStatus, Remedy
 from llmfinetune_operator.policies.counts import Counts
 from llmfinetune_operator.policies.trouble import Trouble
 from llmfinetune_operator.policies.view import View
@@ -23,6 +23,8 @@ class TrainingStep:
     apply: bool = False
     delete: bool = False
     trouble: Trouble | None = None
+    ending: FailureStatus | None = None
+    """How a worker ended that is replaced and costs nothing."""
     remedy: Remedy | None = None
     """What the next attempt does otherwise than the one before it."""
     result: Result | None = None

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from llmfinetune_operator.api.status import WorkerPod
+from llmfinetune_operator.policies.checkpoints import newest_step
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.times import format_time
 
@@ -24,15 +25,17 @@ class Counts:
 
     @classmethod
     def of(cls, view: View) -> Self:
-        """What the status remembers. A checkpoint that is newer than at the last failure ends the row."""
+        """What the status remembers. A checkpoint that is newer than at the last failure ends the row; one
+        that was lost since is not to be made up for first."""
         known = view.previous.workers
         if known is None:
             return cls()
-        at_failure = known.checkpoint_at_failure or 0
+        newest = newest_step(view)
+        at_failure = min(known.checkpoint_at_failure or 0, newest)
         return cls(
             restarts=known.restarts,
             failures=known.failures,
-            failures_in_a_row=0 if newest_checkpoint(view) > at_failure else known.failures_in_a_row,
+            failures_in_a_row=0 if newest > at_failure else known.failures_in_a_row,
             checkpoint_at_failure=at_failure,
             last_restart_time=known.last_restart_time,
             last_restart_reason=known.last_restart_reason,
@@ -54,7 +57,7 @@ class Counts:
             self.restarted(view, reason),
             failures=self.failures + 1,
             failures_in_a_row=self.failures_in_a_row + 1,
-            checkpoint_at_failure=newest_checkpoint(view),
+            checkpoint_at_failure=newest_step(view),
         )
 
     def without_pods(self) -> Self:
@@ -64,10 +67,3 @@ class Counts:
     def starting_at(self, time: datetime) -> Self:
         """The counts, while workers wait for another try."""
         return replace(self, next_start_time=format_time(time))
-
-
-def newest_checkpoint(view: View) -> int:
-    """Step of the newest checkpoint that is known, 0 where there is none."""
-    told = view.report.checkpoint if view.report else None
-    known = told or view.previous.checkpoint
-    return known.step if known else 0

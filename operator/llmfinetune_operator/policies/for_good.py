@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from llmfinetune_operator.policies.counts import newest_checkpoint
+from llmfinetune_operator.policies.checkpoints import newest_step
 from llmfinetune_operator.policies.trouble import MAX_TEXT, Trouble, shorten
 from llmfinetune_operator.policies.view import View
 
@@ -34,7 +34,7 @@ def for_good(view: View, trouble: Trouble) -> Trouble:
 
 
 def _way_on(view: View) -> str:
-    step, total = newest_checkpoint(view), _num_steps(view)
+    step, total = newest_step(view), _num_steps(view)
     if total and step >= total:
         return (
             f"{_STAYS}: delete it and apply it again. With storage.retain true its volume stays, on which "

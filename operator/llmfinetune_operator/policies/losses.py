@@ -35,6 +35,8 @@ class Losses(NamedTuple):
 
     counts: Counts
     failure: FailureStatus | None = None
+    ending: FailureStatus | None = None
+    """How a worker ended that costs nothing."""
     without_goodbye: bool = False
     """Whether the others may not have heard of it, and wait for the lost one."""
 
@@ -95,17 +97,18 @@ def _how_it_ended(pod: Object | None) -> FailureStatus | None:
 
 
 def _counted(view: View, counts: Counts, lost: Sequence[_Seen], *, is_whole: bool) -> Losses:
-    if not lost or _is_within(SAME_INCIDENT, counts, view.now):
-        return Losses(counts)
     endings = [each.ending for each in lost]
-    failures = [each for each in endings if each is not None and not _costs_nothing(each)]
+    free = [each for each in endings if each is not None and _costs_nothing(each)]
+    if not lost or _is_within(SAME_INCIDENT, counts, view.now):
+        return Losses(counts, ending=next(iter(free), None))
+    failures = [each for each in endings if each is not None and each not in free]
     own = [each for each in failures if each.category != "Network"]
     if own:
         return Losses(counts.failed(view, own[0].category), own[0])
-    known = [each.category for each in endings if each is not None and each not in failures]
-    if failures and is_whole and None not in endings and not known and not _is_aftermath(counts, view.now):
+    if failures and is_whole and None not in endings and not free and not _is_aftermath(counts, view.now):
         return Losses(counts.failed(view, failures[0].category), failures[0])
-    return Losses(counts.restarted(view, known[0] if known else DELETED))
+    reason = free[0].category if free else DELETED
+    return Losses(counts.restarted(view, reason), ending=next(iter([*free, *failures]), None))
 
 
 def _costs_nothing(ending: FailureStatus) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from llmfinetune_operator.api.v1alpha1 import FailureStatus
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.trouble import Trouble, failure
@@ -38,9 +39,10 @@ def is_cut_off(pod: Object) -> bool:
     return bool(ready["status"] == "False" and containers["status"] == "True")
 
 
-def has_lost_worker(view: View) -> bool:
-    """Whether a worker was given up with its node."""
-    return any(is_cut_off(pod) and pods.is_leaving(pod) for pod in view.worker_pods)
+def lost_worker(view: View) -> FailureStatus | None:
+    """What is told of a worker that was given up with its node, None where none was."""
+    silence = silent_node_trouble(pod for pod in view.worker_pods if pods.is_leaving(pod))
+    return silence.failure if silence else None
 
 
 def silent_node_trouble(group: Iterable[Object]) -> Trouble | None:

@@ -10,7 +10,7 @@ from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
 from llmfinetune_operator.policies.failing import job_failed, stalled_for_long, worker_failed
 from llmfinetune_operator.policies.losses import Losses, losses
-from llmfinetune_operator.policies.lost_nodes import CATEGORY, has_lost_worker
+from llmfinetune_operator.policies.lost_nodes import lost_worker
 from llmfinetune_operator.policies.queueing import is_fixed, is_resized
 from llmfinetune_operator.policies.restart import needs_restart
 from llmfinetune_operator.policies.retries import waits_until
@@ -27,7 +27,7 @@ _INSTALL = "install Kubeflow's training operator (v1.9); training starts by itse
 def training_step(view: View, *, room: Room, prepared: bool) -> TrainingStep:
     """What to do about the live training job."""
     lost = losses(view, asked=room.asked)
-    step = TrainingStep(attempt=view.attempt, counts=lost.counts)
+    step = TrainingStep(attempt=view.attempt, counts=lost.counts, ending=lost.ending)
     job = view.training_job
     if job is None:
         return _without_job(view, step, prepared=prepared)
@@ -71,8 +71,10 @@ def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> Trainin
         return worker_failed(view, step, lost.failure)
     if lost.without_goodbye:
         return next_attempt(view, step, step.counts)
-    if has_lost_worker(view):
-        return next_attempt(view, step, step.counts.restarted(view, CATEGORY))
+    silence = lost_worker(view)
+    if silence is not None:
+        told = replace(step, ending=silence)
+        return next_attempt(view, told, step.counts.restarted(view, silence.category))
     trouble = worker_trouble(view, room)
     stalled = stall(view, asked=room.asked - len(room.stuck)) if trouble is None else Stall()
     if stalled.restart and stalled.trouble is not None:

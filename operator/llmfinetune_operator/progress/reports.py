@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from llmfinetune_operator.observed import Key, ReceivedReport
+from llmfinetune_operator.resources import names
 from llmfinetune_trainer.config.messages import Report
 
 
@@ -34,9 +35,12 @@ class Reports:
 
 
 def received(known: ReceivedReport | None, report: Report, *, now: datetime) -> ReceivedReport:
-    """Return what is known once a report has come."""
+    """Return what is known once a report has come; one of an earlier attempt comes too late to say
+    anything."""
     if known is None:
         return ReceivedReport(report=report, received_at=now, advanced_at=now)
+    if names.is_earlier(report.attempt, known.report.attempt):
+        return known
     merged = merge(known.report, report)
     is_further = _position(merged) != _position(known.report)
     return ReceivedReport(

@@ -47,6 +47,13 @@ def is_attempt_of(uid: str, attempt: str) -> bool:
     return attempt.startswith(f"{uid}-")
 
 
+def is_earlier(attempt: str, other: str) -> bool:
+    """Whether an attempt came before another one of the same fine-tune."""
+    (uid, _, number), (other_uid, _, other_number) = attempt.rpartition("-"), other.rpartition("-")
+    are_numbers = number.isdecimal() and other_number.isdecimal()
+    return uid == other_uid and are_numbers and int(number) < int(other_number)
+
+
 def origin(fine_tune: Object) -> str:
     """The fine-tune that this one starts from; empty where it names none."""
     return str((fine_tune["spec"].get("resumeFrom") or {}).get("fineTune") or "")

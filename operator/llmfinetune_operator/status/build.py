@@ -5,6 +5,8 @@ from typing import Any
 from llmfinetune_operator.api.v1alpha1 import FailureStatus, FineTunePhase, LLMFineTuneStatus, WorkersStatus
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.activity import activity
+from llmfinetune_operator.policies.categories import is_free
+from llmfinetune_operator.policies.preparation import Preparation
 from llmfinetune_operator.policies.scaling import rescales
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.resources import labels
@@ -70,7 +72,9 @@ def _restarts_in_pod(view: View) -> int | None:
 
 
 def _failure(view: View, facts: Facts) -> FailureStatus | None:
-    """What is wrong now. How a worker ended is told until all of them are well again."""
+    """What is wrong now. How a pod ended, or that its node went, is told until what is to run is back."""
+    if facts.ending is not None and not facts.failed:
+        return facts.ending
     if facts.trouble is not None:
         return facts.trouble.failure
     known = view.previous.failure
@@ -78,10 +82,15 @@ def _failure(view: View, facts: Facts) -> FailureStatus | None:
         return None
     if facts.counts.next_start_time is not None:
         return known
-    if known.exit_code is None:
-        return None
-    is_well = sum(pods.is_ready(pod) for pod in view.worker_pods) >= facts.room.asked
-    return None if is_well or view.suspended else known
+    is_lasting = known.exit_code is not None or is_free(known.category)
+    return known if is_lasting and not view.suspended and not _is_back(view, facts) else None
+
+
+def _is_back(view: View, facts: Facts) -> bool:
+    """Whether all pods are ready that are to work now."""
+    if facts.preparation is not Preparation.DONE:
+        return any(pods.is_ready(pod) for pod in view.prepare_pods)
+    return sum(pods.is_ready(pod) for pod in view.worker_pods) >= facts.room.asked
 
 
 def status_json(status: LLMFineTuneStatus) -> dict[str, Any]:

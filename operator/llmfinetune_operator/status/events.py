@@ -33,10 +33,13 @@ def new_failure(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> FailureS
 
 
 def _failed_again(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> bool:
-    """Whether workers failed once more. A failure that they waited after has been told by then."""
-    if before.workers is None or after.workers is None or before.workers.next_start_time is not None:
+    """Whether workers failed, or ended as told, once more. A failure that they waited after has been told by
+    then."""
+    then, now, told = before.workers, after.workers, after.failure
+    if then is None or now is None or told is None or then.next_start_time is not None:
         return False
-    return after.workers.failures > before.workers.failures
+    is_ending = told.exit_code is not None and told.category == now.last_restart_reason
+    return now.failures > then.failures or (is_ending and now.restarts > then.restarts)
 
 
 def _phase(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> Iterator[EventToPost]:

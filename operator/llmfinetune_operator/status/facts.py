@@ -3,7 +3,7 @@ report."""
 
 from dataclasses import dataclass
 
-from llmfinetune_operator.api.v1alpha1 import Remedy
+from llmfinetune_operator.api.v1alpha1 import FailureStatus, Remedy
 from llmfinetune_operator.policies.counts import Counts
 from llmfinetune_operator.policies.preparation import Preparation
 from llmfinetune_operator.policies.room import Room
@@ -23,6 +23,8 @@ class Facts:
     room: Room
     trouble: Trouble | None = None
     """What keeps the fine-tune from going on, or ended it."""
+    ending: FailureStatus | None = None
+    """How a worker ended in this cycle that is replaced and costs nothing."""
     remedy: Remedy | None = None
     """What the next attempt does otherwise than the one before it."""
     result: Result | None = None

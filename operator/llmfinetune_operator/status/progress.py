@@ -5,6 +5,7 @@ from typing import Any
 
 from llmfinetune_operator.api.v1alpha1 import LossPoint, Metrics, Output, Progress
 from llmfinetune_operator.policies import pods
+from llmfinetune_operator.policies.checkpoints import newest_checkpoint
 from llmfinetune_operator.policies.termination import parse_message
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.status.facts import Facts
@@ -23,7 +24,7 @@ def reported(view: View, facts: Facts) -> dict[str, Any]:
         "history": _history(report) or known.history,
         "dataset": next((told.dataset for told in prepared if told.dataset), known.dataset),
         "estimate": next((told.estimate for told in prepared if told.estimate), known.estimate),
-        "checkpoint": (report.checkpoint if report else None) or known.checkpoint,
+        "checkpoint": newest_checkpoint(view),
         "runtime": (report.runtime if report else None) or known.runtime,
         "output": _output(view, facts.result) or known.output,
     }

@@ -85,6 +85,12 @@ def newest_first(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"{PREFIX}*"), reverse=True)
 
 
+def facts_of(path: Path) -> CheckpointFacts:
+    """What is told of a whole checkpoint."""
+    written_at = dt.datetime.fromtimestamp((path / MANIFEST).stat().st_mtime, dt.UTC)
+    return _facts(path, size=_size(path), step=int(path.name.removeprefix(PREFIX)), now=written_at)
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a whole checkpoint."""
     state = json.loads((path / STATE).read_text(encoding="utf-8"))

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from llmfinetune_trainer.atomic import remove_incomplete
 from llmfinetune_trainer.checkpoint.origin import read_origin
 from llmfinetune_trainer.checkpoint.settings import settings_of
-from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
+from llmfinetune_trainer.checkpoint.store import CheckpointStore, facts_of, read_checkpoint
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
-from llmfinetune_trainer.config.messages import Result, RuntimeFacts
+from llmfinetune_trainer.config.messages import CheckpointFacts, Result, RuntimeFacts
 from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.data.prepared import Prepared, open_prepared
 from llmfinetune_trainer.engine.distributed import Ranks
@@ -84,7 +84,7 @@ def config_digest(config: RunConfig, *, prepared_key: str) -> str:
 def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
     state, model = _start(run, prepared, digest=digest)
     store = CheckpointStore(run.layout.checkpoints, keep=run.config.checkpoint.keep)
-    _resume(run, store, state)
+    resumed = _resume(run, store, state)
     sinks = run.make_sinks(state.behind) if run.ranks.rank == 0 else []
     tracker = Tracker(sinks, attempt=run.attempt, phase="Training", restarts=run.restarts)
     writer = CheckpointWriter(store, clock=lambda: dt.datetime.now(dt.UTC), on_saved=tracker.checkpointed)
@@ -103,7 +103,7 @@ def _train(run: Run, prepared: Prepared, *, digest: str) -> Result:
     run.stop.on_overdue = lambda: _leave(training, writer)
     try:
         tracker.prepared(prepared.facts)
-        _tell_started(training, model.facts)
+        _tell_started(training, model.facts, resumed)
         with _keeping_the_state(training, writer):
             return _to_the_end(run, training, writer, prepared, model, digest=digest)
     except RunError as error:
@@ -152,21 +152,25 @@ def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState,
     return state, model
 
 
-def _resume(run: Run, store: CheckpointStore, state: TrainingState) -> None:
-    """Takes over the newest whole checkpoint; the first rank chooses it, so that all take the same."""
+def _resume(run: Run, store: CheckpointStore, state: TrainingState) -> CheckpointFacts | None:
+    """Takes over the newest whole checkpoint and returns which; the first rank chooses it, so that all take
+    the same."""
     if run.ranks.rank == 0 and run.layout.checkpoints.exists():
         remove_incomplete(run.layout.checkpoints)
     path = run.ranks.from_first(store.newest)
     if path is not None:
         state.restore(read_checkpoint(path))
-    elif run.config.resume_from is not None:
+        return facts_of(path)
+    if run.config.resume_from is not None:
         state.begin_from(read_origin(run.layout))
+    return None
 
 
-def _tell_started(training: Training, facts: RuntimeFacts) -> None:
+def _tell_started(training: Training, facts: RuntimeFacts, resumed: CheckpointFacts | None) -> None:
     training.tracker.started(
         facts,
         state=training.state,
+        checkpoint=resumed,
         total_steps=training.total_steps,
         num_samples=training.train.num_samples,
         num_samples_of_run=num_training_samples(training.config.training, training.train.num_samples),

@@ -1,5 +1,6 @@
 """Being told to stop: SIGTERM from Kubernetes or torchrun, SIGINT from a terminal."""
 
+import logging
 import os
 import signal
 import socket
@@ -11,9 +12,13 @@ from typing import Self
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.errors import RunError, run_error
 
-GRACE_SECONDS = 8.0
-"""How long the computation may take to notice. Twice that stays below the 30 s after which torchrun kills."""
+LEAVE_SECONDS = 15.0
+"""How long leaving may take in all: less than what Kubernetes and torchrun wait for before they kill."""
+GRACE_SECONDS = LEAVE_SECONDS / 2
+"""How long the computation may take to notice; the other half is for saving what it has."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+log = logging.getLogger(__name__)
 
 
 class StopSignal:
@@ -21,7 +26,7 @@ class StopSignal:
 
     Python runs signal handlers in the main thread only, which may be blocked in C++ until a dead peer times
     out; the wake-up descriptor is written in any case. If the main thread has not left after `grace` seconds,
-    `on_overdue` runs in this thread, and the process ends.
+    `on_overdue` runs in this thread, and the process ends, whatever came of it.
     """
 
     def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
@@ -67,8 +72,13 @@ class StopSignal:
         if not is_signal:
             return
         self._requested.set()
-        if not self._left.wait(self._grace):
+        if self._left.wait(self._grace):
+            return
+        try:
             self.on_overdue()
+        except Exception:
+            log.exception("the last finished step is not saved")
+        finally:
             os._exit(exit_codes.PREEMPTED)
 
 

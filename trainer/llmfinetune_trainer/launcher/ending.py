@@ -35,8 +35,8 @@ class Ended(NamedTuple):
 def ending(ended: Ended, *, attempt: str) -> tuple[int, TerminationMessage]:
     """Exit code of the pod and what it says. How something failed is told with the last lines of the log."""
     code, message = _ending(ended, attempt=attempt)
-    explained = message.failure is not None and not ended.told_to_stop
-    return code, message.model_copy(update={"log_tail": ended.log_tail or None}) if explained else message
+    has_failed = message.failure is not None
+    return code, message.model_copy(update={"log_tail": ended.log_tail or None}) if has_failed else message
 
 
 def _ending(ended: Ended, *, attempt: str) -> tuple[int, TerminationMessage]:

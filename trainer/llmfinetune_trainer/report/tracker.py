@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmfinetune_trainer.config.messages import (
+    NO_CHECKPOINT,
     CheckpointFacts,
     DatasetFacts,
     EstimateFacts,
@@ -51,13 +52,19 @@ class Tracker:
         runtime: RuntimeFacts,
         *,
         state: TrainingState,
+        checkpoint: CheckpointFacts | None,
         total_steps: int,
         num_samples: int,
         num_samples_of_run: int,
     ) -> None:
-        """Training starts, or goes on, from `state`."""
+        """Training starts, or goes on, from `state`. `checkpoint` is the newest on the volume, if any is."""
         self._num_samples, self._num_samples_of_run = num_samples, num_samples_of_run
-        self._tell(runtime=runtime, total_steps=total_steps, **self._position(state))
+        self._tell(
+            runtime=runtime,
+            total_steps=total_steps,
+            checkpoint=checkpoint or NO_CHECKPOINT,
+            **self._position(state),
+        )
 
     def phase(self, phase: Phase) -> None:
         """A phase begins."""

@@ -248,8 +248,11 @@ def test_a_restarted_operator_writes_nothing() -> None:
 def test_a_claim_made_anew_is_prepared_again() -> None:
     world = World().training()
     world.wait(60)
+    world.checkpoint(50)
+    world.settle()
     world.lose(CLAIM)
     world.settle()
+    assert "checkpoint" not in world.status
     world.bind()
     world.settle()
     assert world.children[PREPARE]["status"] == {}

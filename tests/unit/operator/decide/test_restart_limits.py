@@ -57,41 +57,45 @@ def whole_job(word: str) -> Callable[[World], None]:
     return fail
 
 
-FREE: dict[str, Callable[[World], None]] = {
-    "a pod is deleted": gone,
-    "all pods are deleted": both_gone,
-    "told to stop": lambda world: world.end(WORKERS[1], 143),
-    "preempted by the scheduler": disrupted("PreemptionByScheduler"),
-    "preempted before it could stop by itself": disrupted("PreemptionByScheduler", 137),
-    "preempted by the kubelet": disrupted("Preempting", None),
-    "drained": disrupted("EvictionByEvictionAPI"),
-    "evicted under pressure": disrupted("Evicted", None),
-    "node does not answer": disrupted("DeletionByTaintManager", None),
-    "node is gone": disrupted("DeletionByPodGC", None),
-    "node lost": disrupted("NodeLost", None),
-    "node shut down": disrupted("Terminated", 137),
-    "node had no room after all": disrupted("OutOfcpu", None),
-    "a peer went down with the evicted one": peer_lost_it_too,
-    "a peer noticed long after": peer_noticed_late,
-    "a peer waits for one that has no node": peer_waits_for_one_without_a_node,
-    "a peer was scaled away": scaled_away,
-    "a drain that a foreign program answers with 1": whole_job("EvictionByEvictionAPI"),
-    "a node loss that fails the job": whole_job("DeletionByPodGC"),
+FREE: dict[str, tuple[Callable[[World], None], str | None]] = {
+    "a pod is deleted": (gone, None),
+    "all pods are deleted": (both_gone, None),
+    "told to stop": (lambda world: world.end(WORKERS[1], 143), "Preempted"),
+    "preempted by the scheduler": (disrupted("PreemptionByScheduler"), "Preempted"),
+    "preempted before it could stop by itself": (disrupted("PreemptionByScheduler", 137), "Preempted"),
+    "preempted by the kubelet": (disrupted("Preempting", None), "Preempted"),
+    "drained": (disrupted("EvictionByEvictionAPI"), "Evicted"),
+    "evicted under pressure": (disrupted("Evicted", None), "Evicted"),
+    "node does not answer": (disrupted("DeletionByTaintManager", None), "NodeLost"),
+    "node is gone": (disrupted("DeletionByPodGC", None), "NodeLost"),
+    "node lost": (disrupted("NodeLost", None), "NodeLost"),
+    "node shut down": (disrupted("Terminated", 137), "NodeLost"),
+    "node had no room after all": (disrupted("OutOfcpu", None), "Scheduling"),
+    "a peer went down with the evicted one": (peer_lost_it_too, "Evicted"),
+    "a peer noticed long after": (peer_noticed_late, "Network"),
+    "a peer waits for one that has no node": (peer_waits_for_one_without_a_node, "Network"),
+    "a peer was scaled away": (scaled_away, "Network"),
+    "a drain that a foreign program answers with 1": (whole_job("EvictionByEvictionAPI"), "Evicted"),
+    "a node loss that fails the job": (whole_job("DeletionByPodGC"), "NodeLost"),
 }
+"""What happens, and what is told of it: a pod that is gone without a trace tells nothing."""
 
 
-@pytest.mark.parametrize("happens", FREE.values(), ids=FREE.keys())
-def test_what_is_nobodys_failure_never_uses_up_max_restarts(happens: Callable[[World], None]) -> None:
+@pytest.mark.parametrize(("happens", "told"), FREE.values(), ids=FREE.keys())
+def test_what_is_nobodys_failure_is_told_and_never_uses_up_max_restarts(
+    happens: Callable[[World], None], told: str | None
+) -> None:
     world = World(runPolicy={"maxRestarts": 0}).training()
     for _ in range(4):
         world.wait(400)
         happens(world)
         world.settle()
+        assert world.status.get("failure", {}).get("category") == told
         world.pods = {name: pod for name, pod in world.pods.items() if "prepare" in name}
         world.settle()
         world.start_workers()
         world.settle()
-    assert world.phase == "Training"
+    assert (world.phase, "failure" in world.status) == ("Training", False)
     assert world.status["workers"]["failures"] == 0
 
 

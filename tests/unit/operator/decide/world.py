@@ -19,7 +19,14 @@ from llmfinetune_operator.progress.reports import received
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.times import format_time
-from llmfinetune_trainer.config.messages import CheckpointFacts, Failure, Report, Result, TerminationMessage
+from llmfinetune_trainer.config.messages import (
+    NO_CHECKPOINT,
+    CheckpointFacts,
+    Failure,
+    Report,
+    Result,
+    TerminationMessage,
+)
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1")
@@ -73,6 +80,7 @@ class World:
         self.last_status_write: datetime | None = None
         self.silent_nodes: set[str] = set()
         self.posted: list[str] = []
+        self.counted: list[str] = []
         self._uids = itertools.count(1)
 
     # --- the operator ---
@@ -101,6 +109,8 @@ class World:
     def reconcile(self) -> int:
         """One cycle: decides and acts. Returns the number of writes."""
         decision = self.decide()
+        if decision.forget_report:
+            self.report = None
         writes = self._write_status(decision) + sum(self._apply(obj) for obj in decision.apply)
         writes += sum(
             self._delete(deletion.ref, deletion.uid, at_once=deletion.at_once) for deletion in decision.delete
@@ -120,6 +130,7 @@ class World:
         self.fine_tune["status"] = copy.deepcopy(decision.status)
         self.last_status_write = self.now
         self.posted += [event.reason for event in decision.events]
+        self.counted += [decision.failure.category] if decision.failure else []
         return 1
 
     def _apply(self, obj: Any) -> int:
@@ -234,17 +245,24 @@ class World:
         if is_wanted:
             self.pod(name, JOB)
 
-    def checkpoint(self, step: int) -> None:
+    def checkpoint(self, step: int, **fields: Any) -> None:
         """A trainer reports a checkpoint."""
-        facts = CheckpointFacts(
+        self.told(step=step, total_steps=1000, checkpoint=self._checkpoint(step), **fields)
+
+    def went_on_from(self, step: int | None, **fields: Any) -> None:
+        """A trainer starts, and reports which checkpoint it found whole, None where there was none."""
+        found = NO_CHECKPOINT if step is None else self._checkpoint(step)
+        self.told(step=step or 0, total_steps=1000, checkpoint=found, **fields)
+
+    def _checkpoint(self, step: int) -> CheckpointFacts:
+        return CheckpointFacts(
             step=step,
             time=format_time(self.now),
             path=f"checkpoints/{step}",
-            size_bytes=1,
+            size_bytes=step,
             verified=True,
             resumable=True,
         )
-        self.told(step=step, total_steps=1000, checkpoint=facts)
 
     def finish_job(self, ref: ChildRef, kind: str, message: str = "") -> None:
         """A job ends: kind is Complete or Failed (Job), Succeeded or Failed (PyTorchJob)."""

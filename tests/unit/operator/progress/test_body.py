@@ -7,7 +7,7 @@ import pytest
 
 from llmfinetune_operator.errors import BadReportError
 from llmfinetune_operator.progress.body import parse_body, report_of
-from llmfinetune_trainer.config.messages import Report
+from llmfinetune_trainer.config.messages import NO_CHECKPOINT, Report
 
 
 def report(body: dict[str, Any]) -> Report:
@@ -68,6 +68,11 @@ def test_steps_stay_within_bounds(name: str, value: str, expected: int) -> None:
     assert report(stock(**{name: value})).step == expected
 
 
+def test_that_there_is_no_checkpoint_can_be_said() -> None:
+    body = {"llmfinetune": {"attempt": "a", "phase": "Training", "checkpoint": "none"}}
+    assert report(body).checkpoint == NO_CHECKPOINT
+
+
 def test_unknown_fields_of_newer_trainers_are_ignored() -> None:
     body = {"llmfinetune": {"attempt": "a", "phase": "Training", "later": [1]}, "other": {}}
     assert report(body).attempt == "a"
@@ -95,6 +100,18 @@ def test_unknown_fields_of_newer_trainers_are_ignored() -> None:
             422,
             "step",
             id="a step below zero",
+        ),
+        pytest.param(
+            b'{"llmfinetune": {"attempt": "a", "phase": "Training", "checkpoint": "some"}}',
+            422,
+            "checkpoint",
+            id="a word for a checkpoint",
+        ),
+        pytest.param(
+            b'{"llmfinetune": {"attempt": "a", "phase": "Training", "checkpoint": {"step": 1}}}',
+            422,
+            "checkpoint",
+            id="a checkpoint of which little is said",
         ),
         pytest.param(
             b'{"llmfinetune": {"attempt": "a", "phase": "Training", "loss": 1e999}}',

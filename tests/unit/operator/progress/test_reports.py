@@ -7,14 +7,30 @@ import pytest
 
 from llmfinetune_operator.observed import Key
 from llmfinetune_operator.progress.reports import RateLimit, Reports, merge, received
-from llmfinetune_trainer.config.messages import Failure, Report, RuntimeFacts
+from llmfinetune_trainer.config.messages import (
+    NO_CHECKPOINT,
+    CheckpointFacts,
+    Failure,
+    Report,
+    RuntimeFacts,
+)
 
 KEY, OTHER = Key("ml", "medical"), Key("ml", "legal")
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 RUNTIME = RuntimeFacts(
     backend="torch", communication="gloo", precision="bf16", isa="avx512_bf16", threads=2, world_size=1
 )
-KNOWN = Report(attempt="a", phase="Training", step=5, total_steps=10, loss=2.0, runtime=RUNTIME)
+CHECKPOINT = CheckpointFacts(
+    step=4,
+    time="2030-01-01T00:00:00Z",
+    path="checkpoints/4",
+    size_bytes=1,
+    verified=True,
+    resumable=True,
+)
+KNOWN = Report(
+    attempt="a", phase="Training", step=5, total_steps=10, loss=2.0, runtime=RUNTIME, checkpoint=CHECKPOINT
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +52,11 @@ KNOWN = Report(attempt="a", phase="Training", step=5, total_steps=10, loss=2.0, 
             id="a step that goes back is believed: a run resumes from its checkpoint",
         ),
         pytest.param(
+            Report(attempt="a", phase="Training", checkpoint=NO_CHECKPOINT),
+            KNOWN.model_copy(update={"checkpoint": NO_CHECKPOINT}),
+            id="that there is no checkpoint is said",
+        ),
+        pytest.param(
             Report(attempt="b", phase="Preparing"),
             Report(attempt="b", phase="Preparing"),
             id="a new attempt starts anew",
@@ -51,6 +72,20 @@ def test_who_reports_after_a_failure_has_started_again() -> None:
     failed = merge(KNOWN, KNOWN.model_copy(update={"failure": failure}))
     assert failed.failure == failure
     assert merge(failed, Report(attempt="a", phase="Training", restarts=1)).failure is None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "is_taken"),
+    [("u-1", False), ("u-2", True), ("u-10", True), ("v-1", True)],
+    ids=["an earlier one", "the same", "a later one", "another fine-tune's"],
+)
+def test_the_newest_attempt_wins(attempt: str, is_taken: bool) -> None:
+    reports = Reports(clock=lambda: NOW)
+    reports.receive(KEY, Report(attempt="u-2", phase="Training", step=5))
+    assert reports.receive(KEY, Report(attempt=attempt, phase="Training", step=7)) == is_taken
+    latest = reports.latest(KEY)
+    assert latest is not None
+    assert latest.report.step == (7 if is_taken else 5)
 
 
 def test_only_news_wakes_a_reconcile() -> None:

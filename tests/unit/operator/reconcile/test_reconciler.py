@@ -431,6 +431,14 @@ async def test_the_trusted_certificates_are_those_of_every_operator() -> None:
     assert world.seen[0].progress_ca.count("BEGIN CERTIFICATE") == 2
 
 
+async def test_what_was_reported_about_a_lost_volume_is_forgotten() -> None:
+    world = World(lambda observed: Decision(status={}, forget_report=observed.report is not None))
+    world.reports.receive(KEY, Report(attempt="u1-1", phase="Training"))
+    await world.reconcile(KEY)
+    await world.reconcile(KEY)
+    assert [observed.report is not None for observed in world.seen] == [True, False]
+
+
 async def test_a_failure_is_counted_once_its_status_is_written() -> None:
     told = FailureStatus(category="Network", reason="Lost", retryable=True, message="m")
     world = World(lambda observed: Decision(status={"phase": "Training"}, failure=told))

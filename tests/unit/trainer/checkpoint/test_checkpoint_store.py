@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from llmfinetune_trainer.checkpoint.store import Checkpoint, CheckpointStore, read_checkpoint
+from llmfinetune_trainer.checkpoint.store import Checkpoint, CheckpointStore, facts_of, read_checkpoint
 from llmfinetune_trainer.checkpoint.writer import CheckpointWriter
 
 from ..engine.tiny import now
@@ -91,6 +91,17 @@ def test_a_torn_checkpoint_is_replaced_when_its_step_comes_again(tmp_path: Path)
     store.save(checkpoint(5), now=now())
     truncate(tmp_path / "step-00000005")
     assert store.save(checkpoint(5), now=now()).verified
+
+
+def test_what_was_told_of_a_checkpoint_is_told_again_when_it_is_found(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints", keep=2)
+    told = store.save(checkpoint(5), now=dt.datetime.now(dt.UTC))
+    path = store.newest()
+    assert path is not None
+    again = facts_of(path)
+    assert again.model_copy(update={"time": told.time}) == told
+    written, found = (dt.datetime.fromisoformat(facts.time) for facts in (told, again))
+    assert dt.timedelta() <= found - written < dt.timedelta(minutes=1)
 
 
 def test_the_last_k_are_kept(tmp_path: Path) -> None:

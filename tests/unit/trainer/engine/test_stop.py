@@ -14,8 +14,12 @@ from llmfinetune_trainer.errors import RunError
 BLOCKED = """
 import sys, time
 from llmfinetune_trainer.engine.stop import StopSignal
+def save():
+    print("saving", flush=True)
+    if sys.argv[1:]:
+        raise OSError(28, "No space left on device")
 with StopSignal(grace=0.2) as stop:
-    stop.on_overdue = lambda: print("saved", flush=True)
+    stop.on_overdue = save
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -31,14 +35,21 @@ def test_a_signal_is_noticed_at_the_next_check() -> None:
     assert caught.value.exit_code == 143
 
 
-def test_what_a_blocked_run_has_is_saved_and_the_process_ends() -> None:
-    process = subprocess.Popen([sys.executable, "-c", BLOCKED], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("disk", ["", "full"], ids=["with room on the disk", "on a full disk"])
+def test_what_a_blocked_run_has_is_saved_and_the_process_ends(disk: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BLOCKED, *disk.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert output == "saved\n"
+    output, errors = process.communicate(timeout=60)
+    assert output == "saving\n"
     assert process.returncode == 143
+    assert ("No space left" in errors) == bool(disk)
 
 
 def test_handlers_and_threads_are_as_before_afterwards() -> None:

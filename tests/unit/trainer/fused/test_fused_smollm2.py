@@ -23,7 +23,13 @@ QUESTIONS = (
     "What causes anaemia? Too few red blood cells, most often for want of iron, which carries oxygen.",
     "What is a fever? A body temperature above thirty-eight degrees, by which the body fights infection.",
     "Why do we sleep?",
+    "What does insulin do? It lets cells take sugar from the blood, and the liver store what is left.",
+    "How do vaccines work? They show the immune system a harmless part of a germ, so that it knows the germ.",
+    "What is asthma? The airways swell and narrow, and breathing out becomes hard; an inhaler widens them.",
+    "Why does blood clot? Platelets stick to a wound, and fibrin holds them until the skin has closed.",
+    "What are antibiotics for? They stop bacteria from growing or kill them, and do nothing against a virus.",
 )
+"""Enough text that rounding in 16 bits, which differs between kernels, averages out of the gradient."""
 QV = ("q_proj", "v_proj")
 DROPOUT = 0.2
 
@@ -76,10 +82,11 @@ def test_the_gradient_points_where_autograd_s_does(
         subject.model.unload()
 
 
+EVERY = range(len(QUESTIONS))
 WAYS: Mapping[str, dict[str, Any]] = {
-    "a micro-batch for each document": {"packs": [[0], [1], [2]]},
-    "two micro-batches, with dropout": {"packs": [[0, 2], [1]], "dropout": DROPOUT},
-    "in another order, with dropout": {"packs": [[2, 0, 1]], "dropout": DROPOUT},
+    "a micro-batch for each document": {"packs": [[index] for index in EVERY]},
+    "two micro-batches, with dropout": {"packs": [EVERY[::2], EVERY[1::2]], "dropout": DROPOUT},
+    "in another order, with dropout": {"packs": [EVERY[::-1]], "dropout": DROPOUT},
     "every token computed": {"share_prefix": False},
     "every token computed, with dropout": {"share_prefix": False, "dropout": DROPOUT},
     "activations computed again, with dropout": {"recompute": True, "dropout": DROPOUT},
@@ -106,7 +113,7 @@ def whole(base: PreTrainedModel, documents: Documents) -> Iterator[Whole]:
 def test_a_step_is_the_same_however_it_is_computed(
     way: dict[str, Any], whole: Whole, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"packs": [[0, 1, 2]], "dropout": 0.0, **way}
+    options = {"packs": [EVERY], "dropout": 0.0, **way}
     if chunk := options.pop("chunk", None):
         monkeypatch.setattr(head, "FEWEST_ROWS", chunk)
         monkeypatch.setattr(head, "CHUNK_LOGITS", 0)

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,22 @@ class Group:
 
     def kill_trainer(self, rank: int, number: signal.Signals) -> None:
         """Sends a signal to the training process of a rank."""
+        for pid, _ in self._trainers(rank):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def pod_of(self, rank: int) -> subprocess.Popen[bytes]:
+        """The pod whose training process has a rank."""
+        return next(pod for _, pod in self._trainers(rank))
+
+    def _trainers(self, rank: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+        pods = {pod.pid: pod for pod in self.pods}
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
+            with suppress(OSError):
                 is_it = (entry / "comm").read_text().strip() == f"trainer-{rank}"
-                if is_it and os.getsid(int(entry.name)) in {pod.pid for pod in self.pods}:
-                    os.kill(int(entry.name), number)
-            except (OSError, ProcessLookupError):
-                continue
+                pod = pods.get(os.getsid(int(entry.name)))
+                if is_it and pod is not None:
+                    yield int(entry.name), pod
 
     def wait(self) -> list[int]:
         """Exit codes of all pods."""

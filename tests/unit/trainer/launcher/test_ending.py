@@ -63,6 +63,18 @@ def test_how_a_pod_ends(ended: Ended, code: int, category: str | None) -> None:
     assert message.attempt == "1"
 
 
+@pytest.mark.parametrize("killed", [0, 1], ids=["by someone", "for memory"])
+@pytest.mark.parametrize("told_to_stop", [True, False], ids=["told to stop", "not told to"])
+@pytest.mark.parametrize("agent_code", [1, -signal.SIGKILL], ids=["torchrun failed", "torchrun was killed"])
+def test_what_the_launcher_itself_finds_names_what_to_do(
+    agent_code: int, told_to_stop: bool, killed: int
+) -> None:
+    ended = Ended(agent_code, told_to_stop=told_to_stop, num_oom_kills=killed, outcome=None)
+    failure = ending(ended, attempt="1")[1].failure
+    assert failure is not None
+    assert failure.hint
+
+
 def test_message_fits_whatever_the_failure_says() -> None:
     failure = Failure(category="Data", reason="R", retryable=False, message="ü" * 1024, hint="😀" * 1024)
     text = encode(TerminationMessage(attempt="1", failure=failure))

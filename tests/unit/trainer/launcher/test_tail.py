@@ -10,6 +10,7 @@ from llmfinetune_trainer.config.messages import (
     MAX_LOG_TAIL,
     MAX_TERMINATION_BYTES,
     Failure,
+    Result,
     TerminationMessage,
 )
 from llmfinetune_trainer.launcher.ending import Ended, ending
@@ -45,13 +46,22 @@ def test_error_output_passes_through_and_its_end_is_kept() -> None:
     assert out.getvalue().decode().startswith("line 0\n")
 
 
+FINISHED = TerminationMessage(
+    attempt="1",
+    result=Result(attempt="1", adapter="output/adapter", sha256="sha256:" + "0" * 64, steps=5, loss=1.0),
+)
 FAILED = Ended(1, told_to_stop=False, num_oom_kills=0, outcome=None, log_tail="Traceback")
 
 
 @pytest.mark.parametrize(
     ("ended", "told"),
-    [(FAILED, "Traceback"), (FAILED._replace(told_to_stop=True), None), (FAILED._replace(log_tail=""), None)],
-    ids=["a failure comes with its log", "a pod that was told to stop has nothing to explain", "no log"],
+    [
+        (FAILED, "Traceback"),
+        (FAILED._replace(told_to_stop=True), "Traceback"),
+        (FAILED._replace(told_to_stop=True, outcome=FINISHED), None),
+        (FAILED._replace(log_tail=""), None),
+    ],
+    ids=["a failure", "a pod that was told to stop", "one that was told to stop with its result", "no log"],
 )
 def test_which_endings_carry_the_log(ended: Ended, told: str | None) -> None:
     assert ending(ended, attempt="1")[1].log_tail == told
