@@ -1,24 +1,27 @@
 """Checkpoints come and go, volumes are lost, reports come late: none is named that is known to be gone."""
 
-from hypothesis import HealthCheck, Phase, settings
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from llmfinetune_operator.constants import ANNOTATION_ATTEMPT
 from llmfinetune_operator.resources import names
-from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, START, UID, World
+from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, UID, World
 
 WAIT = 10.0
 """The longest between two tries, seconds."""
+TRAINING = World(runPolicy={"maxRestarts": 100}).training()
+TRAINING.settings = TRAINING.settings.model_copy(update={"retry_delay_max_seconds": WAIT})
 
 
-class AnyCheckpoint(RuleBasedStateMachine):
-    """Trainers that say what they find on a volume to which anything happens."""
+class Life:
+    """A fine-tune and the volumes that it has had. The model knows what lies on each."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.world = World(runPolicy={"maxRestarts": 100}).training()
-        self.world.settings = self.world.settings.model_copy(update={"retry_delay_max_seconds": WAIT})
+        self.world = copy.deepcopy(TRAINING)
         self.volumes: dict[str, set[int]] = {}
         """Steps of the checkpoints on every volume that there was, by its claim."""
         self.nameable: set[int] = set()
@@ -37,108 +40,117 @@ class AnyCheckpoint(RuleBasedStateMachine):
         """The attempt that the workers are of."""
         return int(self.world.children[JOB]["metadata"]["annotations"][ANNOTATION_ATTEMPT])
 
-    @precondition(lambda self: self.trains)
-    @rule(step=st.integers(1, 10), seen=st.booleans())
-    def trainer_saves(self, step: int, seen: bool) -> None:
+    def goes_on(self) -> None:
+        """The cluster gives all that is waited for, up to workers that run."""
+        self.world.bind()
+        self.world.wait(1)
+        if PREPARE in self.world.children and not self.world.children[PREPARE]["status"]:
+            self.world.finish_job(PREPARE, "Complete")
+        self.world.live_for(WAIT + 1)
+        if not self.trains:
+            self.world.start_workers()
+            self.world.settle()
+
+    def saves(self, *, seen: bool = True) -> None:
+        if not self.trains:
+            self.goes_on()
+        step = max(self.volume, default=0) + 1
         self.volume.add(step)
         self.nameable.add(step)
         self.world.checkpoint(step, attempt=names.attempt_id(UID, self.attempt))
         if seen:
             self.world.reconcile()
 
-    @precondition(lambda self: self.trains)
-    @rule()
-    def trainer_starts(self) -> None:
+    def saves_unseen(self) -> None:
+        self.saves(seen=False)
+
+    def starts(self) -> None:
+        """A training process begins and tells what it finds."""
+        if not self.trains:
+            self.goes_on()
         newest = max(self.volume, default=None)
         self.world.went_on_from(newest, attempt=names.attempt_id(UID, self.attempt))
         self.world.settle()
         self.nameable = set() if newest is None else {newest}
         assert self.world.status.get("checkpoint", {}).get("step") == newest
 
-    @rule()
     def newest_checkpoint_is_damaged(self) -> None:
         self.volume.discard(max(self.volume, default=0))
 
-    @rule()
     def checkpoints_are_removed(self) -> None:
         self.volume.clear()
 
-    @rule()
     def volume_is_lost(self) -> None:
         self.world.wait(1)  # times of objects are told in seconds
         self.world.lose(CLAIM)
         self.world.settle()
         self.nameable = set()
 
-    @rule()
-    def preparation_ends_and_workers_start(self) -> None:
-        self.world.bind()
-        self.world.wait(1)
-        if PREPARE in self.world.children:
-            self.world.finish_job(PREPARE, "Complete")
-        self.world.live_for(WAIT + 1)
-        if JOB in self.world.children and not self.trains:
-            self.world.start_workers()
-            self.world.settle()
-
-    @rule(image=st.sampled_from(["a:1", "b:1"]), saves=st.booleans())
-    def user_changes_the_image(self, image: str, saves: bool) -> None:
-        """The next attempt is counted first; workers of the one before may save once more as they leave."""
+    def next_attempt_begins(self) -> None:
+        """It is counted first; workers of the one before save once more as they leave."""
+        image = f"a:{self.world.fine_tune['metadata']['generation']}"
         self.world.edit(runtime={"image": image})
         self.world.reconcile()
-        if saves and self.trains:
-            self.trainer_saves(max(self.volume, default=0) + 1, seen=True)
+        if self.trains:
+            self.saves()
         self.world.settle()
 
-    @precondition(lambda self: self.trains and self.attempt > 1)
-    @rule(step=st.integers(1, 10), is_known=st.booleans())
-    def a_report_of_the_attempt_before_comes_late(self, step: int, is_known: bool) -> None:
-        if not is_known:
-            self.operator_starts_anew()
-        self.world.checkpoint(step, attempt=names.attempt_id(UID, self.attempt - 1))
-        self.world.reconcile()
-        if not is_known:
-            self.world.report = None  # its place is taken by the next one of the present attempt
+    def earlier_attempt_reports_late(self) -> None:
+        """What it says was true before the present one began, which has reported, if to an operator before
+        this one, and will again."""
+        told = self.world.report
+        present = names.attempt_id(UID, self.attempt) if self.trains else None
+        if told is None or told.report.attempt != present or self.attempt == 1:
+            return
+        for known in (told, None):
+            self.world.report = known
+            self.world.checkpoint(99, attempt=names.attempt_id(UID, self.attempt - 1))
+            self.world.reconcile()
+            self.holds()
+        self.world.report = told
 
-    @precondition(lambda self: self.trains)
-    @rule()
     def job_fails(self) -> None:
-        self.world.pods = {name: pod for name, pod in self.world.pods.items() if "prepare" in name}
-        self.world.finish_job(JOB, "Failed")
-        self.world.settle()
+        if self.trains:
+            self.world.pods = {name: pod for name, pod in self.world.pods.items() if "prepare" in name}
+            self.world.finish_job(JOB, "Failed")
+            self.world.settle()
 
-    @precondition(lambda self: JOB in self.world.children)
-    @rule()
-    def somebody_deletes_the_job(self) -> None:
-        self.world.lose(JOB)
+    def job_is_deleted(self) -> None:
+        if JOB in self.world.children:
+            self.world.lose(JOB)
 
-    @rule()
     def operator_starts_anew(self) -> None:
         self.world.report = None
         self.world.last_status_write = None
-        self.world.watching_since = self.world.now
 
-    @rule()
-    def clock_is_set_back(self) -> None:
-        self.world.now = START
-
-    @invariant()
-    def no_checkpoint_is_named_that_is_known_to_be_gone(self) -> None:
-        checkpoint = self.world.decide().status.get("checkpoint")
+    def holds(self) -> None:
+        status: dict[str, Any] = self.world.decide().status
+        checkpoint = status.get("checkpoint")
         assert checkpoint is None or checkpoint["step"] in self.nameable
-
-    @invariant()
-    def failures_in_a_row_end_with_the_next_checkpoint_beyond_those_there_are(self) -> None:
-        workers = self.world.decide().status["workers"]
-        assert workers.get("checkpointAtFailure", 0) <= max(self.nameable, default=0)
+        at_failure = status["workers"].get("checkpointAtFailure", 0)
+        assert at_failure <= max(self.nameable, default=0), "the wait would not begin anew with the next one"
 
 
-AnyCheckpoint.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=20,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow],
-)
-TestAnyCheckpoint = AnyCheckpoint.TestCase
+EVENTS: list[Callable[[Life], None]] = [
+    Life.goes_on,
+    *[Life.saves] * 3,
+    Life.saves_unseen,
+    *[Life.starts] * 2,
+    Life.newest_checkpoint_is_damaged,
+    Life.checkpoints_are_removed,
+    Life.volume_is_lost,
+    Life.next_attempt_begins,
+    Life.earlier_attempt_reports_late,
+    Life.job_fails,
+    Life.job_is_deleted,
+    Life.operator_starts_anew,
+]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(events=st.lists(st.sampled_from(EVENTS), min_size=20, max_size=20))
+def test_no_checkpoint_is_named_that_is_known_to_be_gone(events: list[Callable[[Life], None]]) -> None:
+    life = Life()
+    for event in events:
+        event(life)
+        life.holds()
