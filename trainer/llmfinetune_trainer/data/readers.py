@@ -1,4 +1,4 @@
-"""Rows of JSON, JSON Lines, CSV, Parquet and text files, each with the place it came from, for messages."""
+"""Rows of data files of every kind, each with the place it came from, for messages."""
 
 import csv
 import json
@@ -92,6 +92,19 @@ def _parquet(path: Path) -> Iterator[Row]:
             yield Row(f"{path.name} row {number}", values)
 
 
+def _arrow(path: Path) -> Iterator[Row]:
+    """One file of what `Dataset.save_to_disk` writes, memory-mapped."""
+    import pyarrow  # slow to import, as is what follows, and other kinds of files do without
+    from datasets import Dataset
+
+    try:
+        rows = Dataset.from_file(str(path))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _damaged(f"{path.name} is not a valid Arrow file: {error}") from None
+    for number, values in enumerate(rows, start=1):
+        yield Row(f"{path.name} row {number}", values)
+
+
 def _text(path: Path) -> Iterator[Row]:
     """Documents are separated by blank lines."""
     first, lines = 1, list[str]()
@@ -114,6 +127,7 @@ READERS: Final[dict[str, Callable[[Path], Iterator[Row]]]] = {
     ".csv": _csv,
     ".tsv": _csv,
     ".parquet": _parquet,
+    ".arrow": _arrow,
     ".txt": _text,
     ".text": _text,
     ".md": _text,

@@ -14,9 +14,12 @@ from llmfinetune_trainer.sources.digest import digest_files
 from llmfinetune_trainer.sources.https import download
 from llmfinetune_trainer.sources.local import local_path
 
-SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt", ".text")
+SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".text")
 """What counts as data in a directory or repository."""
-_NOT_DATA: Final = re.compile(r"(^|/)(\.|README|LICENSE|dataset_infos?\.json$|state\.json$)", re.IGNORECASE)
+_NOT_DATA: Final = re.compile(
+    r"(^|/)(\.|README|LICENSE|cache-\w+\.arrow$|(dataset_(infos?|dict)|state)\.json$)", re.IGNORECASE
+)
+"""What the library `datasets` writes beside data counts as none."""
 _TRAIN: Final = re.compile(r"(^|[/_.-])train(ing)?([/_.-]|$)", re.IGNORECASE)
 
 

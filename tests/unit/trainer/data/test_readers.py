@@ -52,6 +52,17 @@ def test_parquet_rows_keep_nested_messages(tmp_path: Path) -> None:
     ]
 
 
+def test_arrow_rows_are_those_that_datasets_saved(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    values = [{"messages": [{"role": "user", "content": "hi"}]}, {"messages": []}]
+    datasets.Dataset.from_list(values).save_to_disk(str(tmp_path))
+    (file,) = tmp_path.glob("*.arrow")
+    assert list(read_rows([file])) == [
+        Row(f"{file.name} row 1", values[0]),
+        Row(f"{file.name} row 2", values[1]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -72,6 +83,7 @@ def test_parquet_rows_keep_nested_messages(tmp_path: Path) -> None:
             "a.txt", b"good\n\nb\xff\n", "a.txt line 3 is not UTF-8 \\(byte 0xff\\)", id="late bad byte"
         ),
         pytest.param("a.parquet", b"PAR1 no", "a.parquet is not a valid Parquet file", id="broken Parquet"),
+        pytest.param("a.arrow", b"ARROW1 no", "a.arrow is not a valid Arrow file", id="broken Arrow"),
         pytest.param("a.bin", b"\0\1", "a.bin is of no known kind", id="unknown kind"),
     ],
 )

@@ -71,6 +71,18 @@ def test_the_place_of_volumes_can_be_another() -> None:
         pytest.param(["a/x.json", "b/x.json"], "b", ["b/x.json"], id="below a directory"),
         pytest.param(["a/x.json", "b/x.json"], "a/x.json", ["a/x.json"], id="one file"),
         pytest.param(["training.json", "dataset_info.json"], "", ["training.json"], id="metadata is no data"),
+        pytest.param(
+            [
+                "dataset_dict.json",
+                "train/data-0.arrow",
+                "train/state.json",
+                "train/cache-1f.arrow",
+                "test/data-0.arrow",
+            ],
+            "",
+            ["train/data-0.arrow"],
+            id="as datasets saves it",
+        ),
     ],
 )
 def test_chosen_files(names: list[str], path: str, chosen: list[str]) -> None:
