@@ -70,6 +70,23 @@ def drain_node(victim: Victim, node: str) -> None:
     )
 
 
+def autoscale(victim: Victim) -> None:
+    """Has Kubernetes' own autoscaler ask for a second worker: below its minimum it needs no metrics."""
+    victim.namespace.apply(autoscaler(victim.name, least=2))
+    victim.wait_for("word of the autoscaler", lambda now: now["spec"]["workers"]["replicas"] == 2)
+
+
+def autoscaler(name: str, *, least: int) -> Object:
+    """Returns a HorizontalPodAutoscaler of a fine-tune's scale subresource."""
+    target = {"apiVersion": "llmfinetune.dev/v1alpha1", "kind": "LLMFineTune", "name": name}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name},
+        "spec": {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": least},
+    }
+
+
 def uncordon(victim: Victim) -> None:
     """Lets all nodes take pods again."""
     for node in victim.namespace.get("nodes")["items"]:
@@ -114,6 +131,15 @@ SCALED_UP = Fault(
     told=rescale_counted,
     limit_s=RESCALE_SECONDS,
     steps=40,
+)
+AUTOSCALED = Fault(
+    name="scaled 1 to 2 by an autoscaler",
+    inject=autoscale,
+    heal=lambda v: v.namespace.run("delete", "hpa", v.name) and None,
+    back=at_world_size(2),
+    told=rescale_counted,
+    limit_s=RESCALE_SECONDS,
+    steps=60,
 )
 SCALED_DOWN = Fault(
     name="scaled 2 to 1",

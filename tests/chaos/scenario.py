@@ -35,7 +35,7 @@ QUICK = (
     control.OPERATOR_KILLED,
     workers.WORKER_0_KILLED,
     control.API_SERVER_RESTARTED,
-    workers.SCALED_UP,
+    workers.AUTOSCALED,
     workers.RANK_0_KILLED,
     workers.SCALED_DOWN,
     workers.CHECKPOINT_TRUNCATED,
@@ -65,6 +65,7 @@ SCENARIOS = (
             workers.RANK_0_KILLED,
             workers.ALL_KILLED,
             workers.SCALED_DOWN,
+            workers.AUTOSCALED,
         ),
     ),
     Scenario(

@@ -31,7 +31,10 @@ class PytestRun(NamedTuple):
 
 HISTORIES = PytestRun(
     "2000 histories at random, no cluster",
-    ("tests/unit/operator/decide/test_any_history.py", "--timeout=3600"),
+    (
+        *(f"tests/unit/operator/decide/test_any_{kind}.py" for kind in ("history", "room", "checkpoint")),
+        "--timeout=3600",
+    ),
     {"LLMFINETUNE_HISTORIES": "2000"},
 )
 API = PytestRun(

@@ -1,4 +1,4 @@
-"""How state machines make up histories: the same few in every run, or many at random."""
+"""How tests make up histories: the same few in every run, or many at random."""
 
 import os
 
@@ -8,8 +8,8 @@ AT_RANDOM = int(os.environ.get("LLMFINETUNE_HISTORIES", "0"))
 """How many; 0 for the same few."""
 
 
-def histories(number: int, *, steps: int) -> settings:
-    """Settings for so many histories of at most so many steps."""
+def histories(number: int, *, steps: int = 50) -> settings:
+    """Settings for so many histories, of at most so many steps where a state machine makes them."""
     return settings(
         max_examples=AT_RANDOM or number,
         stateful_step_count=steps,

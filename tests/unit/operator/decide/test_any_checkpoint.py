@@ -4,11 +4,12 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmfinetune_operator.constants import ANNOTATION_ATTEMPT
 from llmfinetune_operator.resources import names
+from tests.unit.operator.decide.histories import histories
 from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, UID, World
 
 WAIT = 10.0
@@ -147,7 +148,7 @@ EVENTS: list[Callable[[Life], None]] = [
 ]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@histories(40)
 @given(events=st.lists(st.sampled_from(EVENTS), min_size=20, max_size=20))
 def test_no_checkpoint_is_named_that_is_known_to_be_gone(events: list[Callable[[Life], None]]) -> None:
     life = Life()
