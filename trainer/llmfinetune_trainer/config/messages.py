@@ -14,9 +14,10 @@ MAX_BODY_BYTES = 65_536
 MAX_TERMINATION_BYTES = 4096
 MAX_LOG_TAIL = 2048
 MAX_HISTORY = 20
+MAX_SHORT = 256
 NO_CHECKPOINT: Final = "none"
 
-Short = Annotated[str, Field(max_length=256)]
+Short = Annotated[str, Field(max_length=MAX_SHORT)]
 Long = Annotated[str, Field(max_length=1024)]
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 Step = Annotated[int, Field(ge=0, le=10_000_000)]

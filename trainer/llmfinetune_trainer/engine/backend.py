@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from peft import PeftModel
 
-from llmfinetune_trainer.config.messages import RuntimeFacts
+from llmfinetune_trainer.config.messages import MAX_SHORT, RuntimeFacts
 from llmfinetune_trainer.config.run import LoraConfig, RuntimeConfig
 from llmfinetune_trainer.engine import fused, intel
 from llmfinetune_trainer.engine.distributed import Communication
@@ -28,9 +28,6 @@ CCL = "oneccl_bindings_for_pytorch"
 BackendName = Literal["ipex", "torch"]
 Precision = Literal["bf16", "fp32"]
 Engine = Literal["fused", "general"]
-
-MAX_REASON = 256
-"""Characters that a status has room for."""
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +189,7 @@ def runtime_facts(
         isa=backend.isa,
         threads=torch.get_num_threads(),
         engine=engine,
-        engine_reason=engine_reason[:MAX_REASON],
+        engine_reason=engine_reason[:MAX_SHORT],
         world_size=world_size,
     )
 
