@@ -17,9 +17,8 @@ from typing import Any, Final
 from llmfinetune_trainer.atomic import atomic_directory
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.errors import RunError, disk_full, is_disk_full, model_access_error
-from llmfinetune_trainer.sources.models import SUFFIXES, ModelFiles, no_weights
+from llmfinetune_trainer.sources.models import FINDABLE, INDEX, SUFFIXES, USUAL, ModelFiles, no_weights
 
-INDEX: Final = "model.safetensors.index.json"
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 
 
@@ -93,7 +92,7 @@ def _check_directory(path: Path) -> None:
             hint="put the model's tokenizer files beside its weights",
         )
     weights = [name for name in names if name.endswith(".safetensors")]
-    if not weights:
+    if not FINDABLE & set(names):
         raise no_weights(names, where=str(path))
     if INDEX in names:
         listed = set(json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
@@ -146,18 +145,23 @@ def _unpack_gguf(path: Path, directory: Path, *, in_fp32: bool) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils.logging import disable_progress_bar
 
+    from llmfinetune_trainer.model.load import whole
+
     disable_progress_bar()
     _check_room(path.stat().st_size, directory)
     source = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     try:
         AutoTokenizer.from_pretrained(**source).save_pretrained(directory)
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded = AutoModelForCausalLM.from_pretrained(
             **source,
             config=_gguf_config(path),
             dtype=torch.float32 if in_fp32 else torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
+            output_loading_info=True,
         )
-        model.save_pretrained(directory)
+        whole(loaded, path).save_pretrained(directory)
+    except RunError:
+        raise
     except Exception as error:  # a damaged file surfaces as any of numpy's, gguf's and transformers' errors
         if is_disk_full(error):
             raise disk_full(directory, f"unpacking {path.name}") from error
@@ -186,7 +190,7 @@ def _not_a_model(path: Path, why: str) -> RunError:
     return model_access_error(
         "NotAModel",
         f"{path} is no model: {why}",
-        hint="spec.model.source must name a directory with config.json and *.safetensors, or one GGUF file",
+        hint=USUAL,
     )
 
 

@@ -16,6 +16,13 @@ from llmfinetune_trainer.sources.local import local_path
 SUFFIXES: Final = (".json", ".safetensors", ".model", ".txt", ".jinja", ".tiktoken")
 """What is taken from a model directory: configuration, weights, tokenizer. Never code."""
 WEIGHTS: Final = (".safetensors", ".gguf")
+INDEX: Final = "model.safetensors.index.json"
+FINDABLE: Final = frozenset({"model.safetensors", INDEX})
+"""By what transformers finds weights: one file, or what says which of several files holds what."""
+USUAL: Final = (
+    "spec.model.source must name a directory with config.json and model.safetensors, or its index and the "
+    "files that it names, or one GGUF file"
+)
 
 
 class ModelFiles(NamedTuple):
@@ -86,7 +93,7 @@ def choose_weights(names: Sequence[str], *, where: str) -> str:
     Raises:
         RunError: there are no weights, or several GGUF files.
     """
-    if any(name.endswith(".safetensors") for name in names):
+    if any(PurePosixPath(name).name in FINDABLE for name in names):
         return ""
     found = sorted(name for name in names if name.endswith(".gguf"))
     if len(found) == 1:
@@ -106,5 +113,5 @@ def no_weights(names: Sequence[str], *, where: str) -> RunError:
     return model_access_error(
         "WeightsMissing",
         f"{where} has no weights{why}; there is {listed}",
-        hint="spec.model.source must name a directory with config.json and *.safetensors, or one GGUF file",
+        hint=USUAL,
     )

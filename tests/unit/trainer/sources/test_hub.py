@@ -25,6 +25,7 @@ def refusal(code: str, status: int) -> Answer:
 ANSWERS = {
     **hub_answers("model", "owner/name", MODEL),
     **hub_answers("model", "owner/gguf", {"model.Q4.gguf": b"GGUF", "README.md": b""}),
+    **hub_answers("model", "owner/adapter", {"config.json": b"{}", "adapter_model.safetensors": b""}),
     **hub_answers("model", "owner/pickled", {"config.json": b"{}", "pytorch_model.bin": b""}),
     **hub_answers("dataset", "owner/data", DATA),
     "/api/models/owner/gated/revision/main": refusal("GatedRepo", 403),
@@ -104,6 +105,7 @@ def test_the_training_part_of_a_data_set_is_taken(context: FetchContext) -> None
         ),
         pytest.param(model("owner/busy"), "Network", "HubUnavailable", "later", id="server error"),
         pytest.param(model("owner/pickled"), "ModelAccess", "WeightsMissing", "safetensors", id="pickled"),
+        pytest.param(model("owner/adapter"), "ModelAccess", "WeightsMissing", "or its index", id="no model"),
     ],
 )
 def test_refusals(context: FetchContext, config: ModelConfig, category: str, reason: str, hint: str) -> None:
