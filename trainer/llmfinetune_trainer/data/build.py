@@ -1,7 +1,7 @@
 """From data files to prepared files: rows → examples → text → samples, in batches."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +16,8 @@ from llmfinetune_trainer.data.writer import SampleWriter
 from llmfinetune_trainer.errors import RunError, data_error
 
 BATCH_ROWS: Final = 1000
+BATCH_CHARACTERS: Final = 1 << 20
+"""Text of a batch, about: its tokens with their places take many times the memory."""
 NAMED_SKIPS: Final = 10
 """How many of the rows that were left out the log names."""
 
@@ -108,10 +110,13 @@ def encoded_rows(
     )
     progress(f"rendering with template {template}")
     chat, done = chat_renderer(tokenizer), 0
-    for batch in _batches(examples.items):
-        rendered = [_rendered(place, example, template, chat, config.dataset) for place, example in batch]
+    rendered = (
+        (place, _rendered(place, example, template, chat, config.dataset))
+        for place, example in examples.items
+    )
+    for batch in _batches(rendered):
         encoded = encode(
-            rendered,
+            [text for _, text in batch],
             tokenizer,
             max_length=config.training.max_sequence_length,
             cut_into_several=examples.format_name == "pretraining",
@@ -121,8 +126,16 @@ def encoded_rows(
         progress(f"tokenised {done} rows")
 
 
-def _batches(items: Iterator[tuple[str, Example]]) -> Iterator[tuple[tuple[str, Example], ...]]:
-    while batch := tuple(islice(items, BATCH_ROWS)):
+def _batches(items: Iterable[tuple[str, Rendered]]) -> Iterator[list[tuple[str, Rendered]]]:
+    """Rows to tokenise together: many short ones, few long ones."""
+    batch, size = list[tuple[str, Rendered]](), 0
+    for item in items:
+        batch.append(item)
+        size += len(item[1].text)
+        if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 
@@ -131,6 +144,10 @@ def _rendered(
 ) -> Rendered:
     try:
         return render(example, template=template, chat=chat, train_on_inputs=dataset.train_on_inputs)
+    except RunError as error:
+        raise data_error(
+            error.failure.reason, f"{place}: {error.failure.message}", hint=error.failure.hint
+        ) from None
     except PrefixError as error:
         raise data_error(
             "MaskInexact",

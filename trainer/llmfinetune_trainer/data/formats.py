@@ -9,6 +9,8 @@ from llmfinetune_trainer.data.readers import Row
 from llmfinetune_trainer.errors import RunError, data_error
 
 ROLES: Final = ("system", "user", "assistant", "tool")
+TOOLS: Final = "tools"
+"""Column in which data sets describe the functions that a conversation may call."""
 
 
 class Instruction(NamedTuple):
@@ -27,7 +29,7 @@ class ChatMessage(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Messages in order; the assistant's are to be learned."""
+    """Messages in order; the assistant's are to be learned, where they answer something."""
 
     messages: tuple[ChatMessage, ...]
 
@@ -72,6 +74,8 @@ def _pretraining(row: Row, columns: Columns) -> Example:
 
 
 def _messages(row: Row, columns: Columns) -> Example:
+    if not _is_empty(row.values.get(TOOLS)):
+        raise _not_learned(row, TOOLS)
     messages = row.values[columns.messages]
     if not isinstance(messages, list) or not messages:
         raise _unfit(row, columns.messages, f"must be a list of messages, holds {_shown(messages)}")
@@ -87,6 +91,9 @@ def _message(row: Row, column: str, number: int, message: Any) -> ChatMessage:
     role, content = message["role"], message["content"]
     if role not in ROLES:
         raise _unfit(row, f"{where}.role", f"must be one of {', '.join(ROLES)}, holds {_shown(role)}")
+    for key, value in message.items():
+        if key not in ChatMessage._fields and not _is_empty(value):
+            raise _not_learned(row, f"{where}.{key}")
     if not isinstance(content, str):
         raise _unfit(row, f"{where}.content", f"must be text, holds {_shown(content)}")
     return ChatMessage(role, content)
@@ -143,7 +150,7 @@ def has_answer(example: Example) -> bool:
         case Instruction(output=text) | Completion(completion=text) | Document(text):
             return bool(text)
         case Conversation(messages):
-            return any(message.role == "assistant" and message.content for message in messages)
+            return any(message.role == "assistant" and message.content for message in messages[1:])
 
 
 def _text(row: Row, column: str, *, optional: bool = False) -> str:
@@ -170,6 +177,21 @@ def _unfit(row: Row, column: str, what: str) -> RunError:
     return data_error(
         "ColumnUnfit", f"{row.place}: column {column!r} {what}", hint="correct the row, or remove it"
     )
+
+
+def _not_learned(row: Row, place: str) -> RunError:
+    return data_error(
+        "MessagePartUnsupported",
+        f"{row.place}: {place!r} holds something, and of messages only role and content are learned from",
+        hint="write it into the content as the model is to see it, or remove it or the row",
+    )
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value says nothing: Parquet and Arrow give every row the keys that any row has."""
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return value is None or (isinstance(value, str | list) and not value)
 
 
 def _shown(value: Any) -> str:

@@ -116,11 +116,12 @@ def _turns(example: Instruction | Completion) -> tuple[ChatMessage, ...]:
 
 
 def _chat(messages: Sequence[ChatMessage], chat: RenderChat) -> Rendered:
-    """Finds the assistant's turns by rendering what comes before and up to each of them."""
+    """Finds the assistant's turns by rendering what comes before and up to each of them. A first message is
+    not learned: nothing comes before it, so where it starts cannot be told."""
     text = chat(messages, False)
     spans = []
     for index, message in enumerate(messages):
-        if message.role == "assistant" and message.content:
+        if index and message.role == "assistant" and message.content:
             before, through = chat(messages[:index], True), chat(messages[: index + 1], False)
             if not (text.startswith(through) and through.startswith(before)):
                 raise PrefixError(f"message {index}")

@@ -65,6 +65,17 @@ def test_auto_names_the_columns_that_are_there() -> None:
             Conversation((ChatMessage("user", "q"), ChatMessage("assistant", "a"))),
             id="messages",
         ),
+        pytest.param(
+            "messages",
+            {
+                "messages": [
+                    {**message, "tool_calls": [], "reasoning_content": None} for message in MESSAGES
+                ],
+                "tools": None,
+            },
+            Conversation((ChatMessage("user", "q"), ChatMessage("assistant", "a"))),
+            id="keys that only other rows fill",
+        ),
     ],
 )
 def test_examples(name: str, values: dict[str, Any], example: Example) -> None:
@@ -119,6 +130,27 @@ def test_examples(name: str, values: dict[str, Any], example: Example) -> None:
             r"column 'messages\[2\].role' must be one of system, user, assistant, tool, holds str 'human'",
             id="unknown role",
         ),
+        pytest.param(
+            "messages",
+            {"messages": [MESSAGES[0], {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
+            Columns(),
+            r"f row 1: 'messages\[1\].tool_calls' holds something",
+            id="tool calls",
+        ),
+        pytest.param(
+            "messages",
+            {"messages": [MESSAGES[0], {**MESSAGES[1], "reasoning_content": "hm"}]},
+            Columns(),
+            r"f row 1: 'messages\[1\].reasoning_content' holds something",
+            id="reasoning",
+        ),
+        pytest.param(
+            "messages",
+            {"messages": MESSAGES, "tools": [{"type": "function"}]},
+            Columns(),
+            "f row 1: 'tools' holds something",
+            id="tools",
+        ),
     ],
 )
 def test_unfit_rows(name: str, values: dict[str, Any], columns: Columns, message: str) -> None:
@@ -132,6 +164,7 @@ def test_unfit_rows(name: str, values: dict[str, Any], columns: Columns, message
         pytest.param(Instruction("i", "", ""), False, id="empty output"),
         pytest.param(Completion("", "c"), True, id="completion without prompt"),
         pytest.param(Conversation((ChatMessage("user", "q"),)), False, id="nobody answers"),
+        pytest.param(Conversation((ChatMessage("assistant", "a"),)), False, id="an answer to nothing"),
         pytest.param(Document(""), False, id="empty document"),
     ],
 )

@@ -89,6 +89,17 @@ def test_rendered(example: Example, template: str, text: str, spans: list[str]) 
     assert learned(rendered) == spans
 
 
+def test_a_conversation_may_begin_with_the_assistant_which_is_not_learned() -> None:
+    def chat_of_something(messages: Sequence[ChatMessage], add_generation_prompt: bool) -> str:
+        assert messages, "what a real tokenizer refuses"
+        return chat(messages, add_generation_prompt)
+
+    begun = Conversation((ChatMessage("assistant", "hello"), *TURNS.messages))
+    rendered = render(begun, template="chat", chat=chat_of_something, train_on_inputs=False)
+    assert learned(rendered) == ["first</>", "second</>"]
+    assert rendered.text.startswith("<assistant>hello</>")
+
+
 @pytest.mark.parametrize("template", ["alpaca", "chat"])
 def test_train_on_inputs_learns_the_whole_text(template: str) -> None:
     rendered = render(Instruction("i", "", "o"), template=template, chat=chat, train_on_inputs=True)
