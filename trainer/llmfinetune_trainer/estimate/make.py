@@ -114,6 +114,7 @@ class Estimator:
             self._config.method.lora,
             batches,
             backend=self._backend,
+            max_length=self._config.training.max_sequence_length,
             recompute=choice.recompute,
             budget=seconds,
         )

@@ -27,7 +27,8 @@ class Plan(NamedTuple):
     micro_batches: float
     """Micro-batches of one worker."""
     rows: int
-    """Tokens that the largest micro-batch computes, a shared prefix counted once."""
+    """Tokens that the largest micro-batch computes, a shared prefix counted once: that of the longest sample
+    of all, however rare it is, if no other is larger."""
     packs: Sequence[MicroBatch]
     """The first step's micro-batches of the first worker."""
 
@@ -55,7 +56,9 @@ def plan_of(samples: Samples, training: TrainingConfig, *, shape: Shape, budget:
         supervised=float(np.mean([step.num_supervised for step in steps])),
         work=float(np.mean(work)),
         micro_batches=float(np.mean([len(step.packs) for step in steps])),
-        rows=max(_rows(batch, shape) for of_step in packs for batch in of_step),
+        rows=max(
+            int(samples.lengths.max()), *(_rows(batch, shape) for of_step in packs for batch in of_step)
+        ),
         packs=packs[0],
     )
 

@@ -44,15 +44,32 @@ def measure(
     batches: Sequence[MicroBatch],
     *,
     backend: Backend,
+    max_length: int,
     recompute: bool,
     budget: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
-    """Measures the gradient of `batches`, every one in turn, for about `budget` seconds after one warm-up."""
+    """Measures the gradient of `batches`, every one in turn, for about `budget` seconds after one warm-up.
+
+    Args:
+        shape: the whole model.
+        lora: the method as configured.
+        batches: micro-batches of the run.
+        backend: what will compute.
+        max_length: the run's `maxSequenceLength`, on which the engine's path depends.
+        recompute: whether activations are computed again.
+        budget: seconds.
+        clock: seconds that pass.
+    """
     total = shape.config.num_hidden_layers
     embedding = words(shape.config, dtype=backend.dtype)
     models = [
-        _Timed(layers, _computer(shape, lora, layers, embedding, backend=backend, recompute=recompute))
+        _Timed(
+            layers,
+            _computer(
+                shape, lora, layers, embedding, backend=backend, max_length=max_length, recompute=recompute
+            ),
+        )
         for layers in ([FEW, MORE] if total > MORE else [total])
     ]
     for model in models:
@@ -80,13 +97,25 @@ def _seconds(model: _Timed, batches: Sequence[MicroBatch], clock: Callable[[], f
 
 
 def _computer(
-    shape: Shape, lora: LoraConfig, layers: int, embedding: Tensor, *, backend: Backend, recompute: bool
+    shape: Shape,
+    lora: LoraConfig,
+    layers: int,
+    embedding: Tensor,
+    *,
+    backend: Backend,
+    max_length: int,
+    recompute: bool,
 ) -> GradientComputer:
     peft_model, adapters, named = adapted_layers(
         shape, lora, layers=layers, dtype=backend.dtype, embedding=embedding
     )
-    longest = getattr(shape.config, "max_position_embeddings", 0)
     computer, _ = gradient_computer(
-        backend, peft_model, adapters, lora=named, max_length=longest, recompute=recompute, proof=shape.proof
+        backend,
+        peft_model,
+        adapters,
+        lora=named,
+        max_length=max_length,
+        recompute=recompute,
+        proof=shape.proof,
     )
     return computer

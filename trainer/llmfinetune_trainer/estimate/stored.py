@@ -19,7 +19,7 @@ from llmfinetune_trainer.estimate.subject import prepared_subject
 from llmfinetune_trainer.model.targets import model_skeleton
 from llmfinetune_trainer.sources.digest import digest_json
 
-VERSION = 2
+VERSION = 3
 MEASURE_SECONDS = 10.0
 
 

@@ -17,6 +17,12 @@ def test_a_step_has_the_tokens_of_its_samples_and_micro_batches_within_the_budge
     assert len(plan.packs) == 4
 
 
+def test_the_longest_sample_counts_however_rare() -> None:
+    samples = MemorySamples([40] * 2000 + [500])
+    plan = plan_of(samples, TrainingConfig(batch_size=8), shape=shape(), budget=100, workers=1)
+    assert plan.rows == 500
+
+
 def test_workers_share_the_micro_batches_and_not_the_work() -> None:
     samples = MemorySamples([40] * 30)
     training = TrainingConfig(batch_size=8)
