@@ -49,7 +49,7 @@ def merge(
 
     Args:
         model_path: directory of the base model.
-        target: directory to write; replaced if it is there.
+        target: directory to write; replaced if it is there, and removed first where there is no room for two.
         adapter: weights by the names that peft saves.
         peft_config: rank, alpha and orientation of the adapter.
         lineage: what the model was made from, written beside it.
@@ -62,6 +62,8 @@ def merge(
     num_parts = len(files) + len(changes)
     target.parent.mkdir(parents=True, exist_ok=True)
     _check_room(model_path, target)
+    if target.is_dir() and _size(model_path) > _free(target):
+        shutil.rmtree(target)
     with atomic_directory(target) as directory:
         for num_copied, entry in enumerate(files, start=1):
             shutil.copyfile(entry, directory / entry.name)
@@ -108,11 +110,19 @@ def _place(there: Mapping[str, Place], layer: str, model_path: Path) -> Place:
 
 
 def _check_room(model_path: Path, target: Path) -> None:
-    needed = sum(entry.stat().st_size for entry in _files(model_path))
-    parent = next(each for each in target.parents if each.exists())
-    free = shutil.disk_usage(parent).free
+    """What lies at `target` makes room, as it is replaced."""
+    needed, free = _size(model_path), _free(target) + (_size(target) if target.is_dir() else 0)
     if needed > free:
         raise disk_full(target, f"the merged model needs {needed} bytes, {free} are free")
+
+
+def _free(target: Path) -> int:
+    parent = next(each for each in target.parents if each.exists())
+    return shutil.disk_usage(parent).free
+
+
+def _size(directory: Path) -> int:
+    return sum(entry.stat().st_size for entry in _files(directory))
 
 
 def _files(model_path: Path) -> list[Path]:

@@ -58,6 +58,11 @@ class Layout(NamedTuple):
         return self.root / "origin"
 
     @property
+    def output(self) -> Path:
+        """What a finished run leaves."""
+        return self.root / OUTPUT
+
+    @property
     def adapter(self) -> Path:
         """The finished adapter, as plain peft loads it."""
         return self.root / ADAPTER

@@ -14,6 +14,9 @@ from llmfinetune_trainer.errors import network_error
 Communication = Literal["ccl", "gloo", "nccl", "xccl", "none"]
 TIMEOUT = dt.timedelta(minutes=15)
 """How long a rank waits for the slowest one, loading a large model from a slow volume included."""
+FIRST_TIMEOUT = dt.timedelta(days=1)
+"""How long the others wait for what the first rank does alone, such as merging a large model. One that died
+is noticed at once, by its closed connection; one that gets nowhere, by the operator."""
 
 T = TypeVar("T")
 
@@ -37,7 +40,7 @@ class Ranks(Protocol):
         """Replaces the tensor on every rank by its sum over the ranks."""
 
     def from_first(self, compute: Callable[[], T]) -> T:
-        """What `compute` returns on rank 0, on every rank."""
+        """What `compute` returns on rank 0, on every rank, however long it takes."""
 
     def barrier(self) -> None:
         """Waits for every rank."""
@@ -62,7 +65,7 @@ class Alone:
 
 
 class ProcessGroup:
-    """The default process group of torch.distributed.
+    """The default process group of torch.distributed, and one beside it that waits longer.
 
     DistributedDataParallel is not used: it would reduce every adapter matrix of every micro-batch through
     hooks and buckets of its own, average over ranks, and hold the model in a wrapper; one flat sum a step is
@@ -73,6 +76,8 @@ class ProcessGroup:
         self.communication = communication
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
+        with _losing_peers():
+            self._patient = dist.new_group(backend="gloo", timeout=FIRST_TIMEOUT)
 
     def sum(self, tensor: Tensor) -> None:
         """See `Ranks`."""
@@ -83,7 +88,7 @@ class ProcessGroup:
         """See `Ranks`."""
         box: list[Any] = [compute() if self.rank == 0 else None]
         with _losing_peers():
-            dist.broadcast_object_list(box, src=0)
+            dist.broadcast_object_list(box, src=0, group=self._patient)
         result: T = box[0]
         return result
 

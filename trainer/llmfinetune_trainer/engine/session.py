@@ -143,6 +143,8 @@ def _volume_failure(layout: Layout, error: OSError) -> RunError:
 
 
 def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState, OpenModel]:
+    if run.ranks.rank == 0:  # before the ranks meet there, so that each finds the room that this makes
+        remove_incomplete(run.layout.output)
     model = open_model(run.config, prepared, layout=run.layout, ranks=run.ranks, machine=this_machine())
     if run.config.output.merge:
         check_merge(prepared.model_path, run.layout.merged, adapter=model.adapters.state())

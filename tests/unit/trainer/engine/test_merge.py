@@ -130,6 +130,16 @@ def test_a_full_volume_is_told_before_any_work(tmp_path: Path, monkeypatch: pyte
         check_merge(pair.base, tmp_path / "output" / "merged", adapter=pair.weights)
 
 
+def test_what_is_replaced_makes_room_where_there_is_none_for_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = make_pair(tmp_path / "base")
+    digest = pair.merge(tmp_path / "merged")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
+    check_merge(pair.base, tmp_path / "merged", adapter=pair.weights)
+    assert pair.merge(tmp_path / "merged") == digest
+
+
 def test_the_command_writes_the_same_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pair = make_pair(tmp_path / "base")
     adapter, target = pair.save(tmp_path / "adapter"), tmp_path / "by-hand"

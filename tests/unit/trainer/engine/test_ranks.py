@@ -1,8 +1,10 @@
 """One process, two and four make the same loss curve and the same adapter, to rounding, in every family by
 either engine; and a run that goes on with another number of them stays on that curve."""
 
+import datetime as dt
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from llmfinetune_trainer.checkpoint.store import CheckpointStore, read_checkpoint
+from llmfinetune_trainer.engine import distributed
 from llmfinetune_trainer.engine.distributed import Ranks, joined
 from llmfinetune_trainer.engine.loop import evaluate_once, run_steps
 from llmfinetune_trainer.engine.stop import preempted
@@ -101,6 +104,42 @@ def _rank(rank: int, world_size: int, port: int, directory: str) -> None:
             for case in CASES
         }
         torch.save(results, Path(directory) / f"{rank}.pt")
+
+
+@pytest.mark.timeout(600)  # every rank imports torch anew
+def test_others_wait_for_the_first_rank_beyond_a_collectives_time_but_not_for_a_dead_one(
+    tmp_path: Path,
+) -> None:
+    multiprocessing.spawn(  # type: ignore[no-untyped-call]
+        _patient_rank, args=(_free_port(), str(tmp_path)), nprocs=2
+    )
+    assert (tmp_path / "1").read_text() == "merged, then PeersLost"
+
+
+def _patient_rank(rank: int, port: int, directory: str) -> None:
+    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+
+    def merge_for_long() -> str:
+        time.sleep(6)
+        return "merged"
+
+    def die() -> None:
+        os._exit(0)
+
+    distributed.TIMEOUT = dt.timedelta(seconds=4)
+    _meet(rank, Path(directory))
+    with joined("gloo") as ranks:
+        merged = ranks.from_first(merge_for_long)
+        with pytest.raises(RunError) as caught:
+            ranks.from_first(die)
+        Path(directory, str(rank)).write_text(f"{merged}, then {caught.value.failure.reason}")
+
+
+def _meet(rank: int, directory: Path) -> None:
+    """Waits until both ranks have imported torch."""
+    (directory / f"{rank} is there").touch()
+    while not (directory / f"{1 - rank} is there").exists():
+        time.sleep(0.05)
 
 
 def _free_port() -> int:
