@@ -106,6 +106,7 @@ def _lineage(
             "quantization": config.model.quantization,
         },
         "dataset": prepared.facts.model_dump(mode="json", by_alias=True),
+        "template": prepared.template,
         "configDigest": config_digest,
         "config": config.model_dump(mode="json", by_alias=True, exclude={"model": {"token_secret_ref"}}),
         "runtime": runtime.model_dump(mode="json", by_alias=True),

@@ -7,8 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GenerationConfig
 
+from llmfinetune_trainer.checkpoint.adapter_files import CONFIG
 from llmfinetune_trainer.config.run import RuntimeConfig
 from llmfinetune_trainer.data.formats import ChatMessage
 from llmfinetune_trainer.data.templates import alpaca_prompt
@@ -16,6 +18,7 @@ from llmfinetune_trainer.data.tokenizer import chat_renderer, load_tokenizer
 from llmfinetune_trainer.engine.backend import choose_backend
 from llmfinetune_trainer.engine.machine import this_machine
 from llmfinetune_trainer.errors import data_error, user_error
+from llmfinetune_trainer.model.load import whole
 from llmfinetune_trainer.model.lora import of_peft_alone
 
 Template = Literal["auto", "alpaca", "chat", "plain"]
@@ -40,11 +43,10 @@ class Generator:
     """A loaded model that answers several questions at a time."""
 
     def __init__(self, model_path: Path, *, adapter: Path | None, template: Template) -> None:
-        self._tokenizer, self._model = _load(model_path)
-        self._peft: PeftModel | None = None
         if adapter is not None:
-            with of_peft_alone():
-                self._peft = PeftModel.from_pretrained(self._model, str(adapter)).eval()
+            _require_adapter(adapter)
+        self._tokenizer, self._model = _load(model_path)
+        self._peft = None if adapter is None else _with_adapter(self._model, adapter)
         self._render_chat = chat_renderer(self._tokenizer)
         has_chat = bool(self._tokenizer.chat_template)
         self._template = template if template != "auto" else "chat" if has_chat else "alpaca"
@@ -105,10 +107,16 @@ def read_questions(path: Path) -> list[Question]:
     too.
 
     Raises:
-        RunError: a line is something else.
+        RunError: it cannot be read, or a line is something else.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise data_error(
+            "QuestionsUnreadable", f"cannot read {path}: {error}", hint="name a readable file in UTF-8"
+        ) from None
     questions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             questions.append(_question(line, where=f"{path}, line {number}"))
     return questions
@@ -123,6 +131,27 @@ def _question(line: str, *, where: str) -> Question:
         raise data_error(
             "QuestionUnreadable", f"{where} is no question", hint='write one {"instruction": "…"} a line'
         ) from None
+
+
+def _require_adapter(directory: Path) -> None:
+    if not (directory / CONFIG).is_file():
+        raise user_error(
+            "AdapterNotFound",
+            f"there is no adapter in {directory}",
+            hint=f"name a directory with {CONFIG}, as peft saves it, such as output/adapter of a workspace",
+        )
+
+
+def _with_adapter(model: Any, directory: Path) -> PeftModel:
+    try:
+        with of_peft_alone():
+            return PeftModel.from_pretrained(model, str(directory)).eval()
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise user_error(
+            "AdapterUnfit",
+            f"the adapter in {directory} cannot be put on this model: {error}",
+            hint="give the model that it was trained on",
+        ) from error
 
 
 def _load(model_path: Path) -> tuple[Any, Any]:
@@ -142,8 +171,8 @@ def _load(model_path: Path) -> tuple[Any, Any]:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = AutoModelForCausalLM.from_pretrained(**where, dtype=backend.dtype)
-    return tokenizer, model.eval().to(backend.device)
+    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=backend.dtype, output_loading_info=True)
+    return tokenizer, whole(loaded, model_path).eval().to(backend.device)
 
 
 def load_gguf_tokenizer(path: Path) -> Any:

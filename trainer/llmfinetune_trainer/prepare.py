@@ -8,7 +8,7 @@ simply run again.
 import datetime as dt
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from llmfinetune_trainer.data.prepared import (
     open_prepared,
     request_path,
 )
+from llmfinetune_trainer.data.templates import resolve_template
 from llmfinetune_trainer.data.tokenizer import load_tokenizer
 from llmfinetune_trainer.engine.fused import supports
 from llmfinetune_trainer.engine.proof import prove
@@ -42,6 +43,7 @@ from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, model_
 from llmfinetune_trainer.sources.context import FetchContext, sources_root
 from llmfinetune_trainer.sources.datafiles import DataFiles, fetch_data
 from llmfinetune_trainer.sources.digest import digest_files, digest_json
+from llmfinetune_trainer.sources.hub import remove_unfinished
 from llmfinetune_trainer.sources.identity import identities
 from llmfinetune_trainer.sources.models import ModelFiles, fetch_model
 
@@ -128,16 +130,18 @@ def _made(config: RunConfig, context: FetchContext) -> Prepared:
     for directory in (layout.prepared, layout.cache / "models"):
         directory.mkdir(parents=True, exist_ok=True)
         remove_incomplete(directory)
+    remove_unfinished(layout)
     sources = identities(config, context)  # before reading, so that a change while reading is seen next time
     data = fetch_data(config.dataset, context)
     examples = open_examples(data.paths, config.dataset)
     num_rows = check_examples(examples, train_on_inputs=config.dataset.train_on_inputs)
     context.progress(f"read {num_rows} rows of format {examples.format_name}")
+    rendering = _rendering(config, examples.format_name)
     model = _local_model(config, context)
-    key = _key(config, data, model)
+    key = _key(config, data, model, rendering)
     target = layout.prepared / key
     if not _is_intact(key, layout):
-        _build(config, context, data=data, model=model, target=target)
+        _build(config, context, data=data, model=model, rendering=rendering, target=target)
     request = {"key": key, "sources": sources}
     write_atomically(request_path(config, layout), json.dumps(request, indent=2))
     return open_prepared(config, layout)
@@ -205,7 +209,13 @@ def _check_length(config: RunConfig, model_config: Any) -> None:
         )
 
 
-def _key(config: RunConfig, data: DataFiles, model: LocalModel) -> str:
+def _rendering(config: RunConfig, format_name: str) -> Mapping[str, str]:
+    """How rows become text, with what `auto` came to: two runs that say it in other words are one."""
+    template = resolve_template(config.dataset.template, format_name, has_chat_template=True)
+    return {"format": format_name, "template": template}
+
+
+def _key(config: RunConfig, data: DataFiles, model: LocalModel, rendering: Mapping[str, str]) -> str:
     tokenizer = {
         entry.name: entry for entry in model.path.iterdir() if entry.name.startswith(_TOKENIZER_FILES)
     }
@@ -215,7 +225,7 @@ def _key(config: RunConfig, data: DataFiles, model: LocalModel) -> str:
             "data": data.digest,
             "tokenizer": digest_files(tokenizer),
             "model": [model.files.name, model.path.name],
-            "dataset": config.dataset.model_dump(exclude={"source", "revision"}),
+            "dataset": {**config.dataset.model_dump(exclude={"source", "revision"}), **rendering},
             "length": config.training.max_sequence_length,
             "seed": config.training.seed,
         }
@@ -231,7 +241,13 @@ def _is_intact(key: str, layout: Layout) -> bool:
 
 
 def _build(
-    config: RunConfig, context: FetchContext, *, data: DataFiles, model: LocalModel, target: Path
+    config: RunConfig,
+    context: FetchContext,
+    *,
+    data: DataFiles,
+    model: LocalModel,
+    rendering: Mapping[str, str],
+    target: Path,
 ) -> None:
     with atomic_directory(target) as directory:
         facts = build(
@@ -246,6 +262,7 @@ def _build(
         manifest = {
             "version": FORMAT_VERSION,
             "facts": facts.model_dump(by_alias=True),
+            **rendering,
             "files": file_entries(directory),
             "model": {
                 "path": str(model.path.relative_to(context.layout.root)),

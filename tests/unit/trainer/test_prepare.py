@@ -140,6 +140,15 @@ def test_changed_data_is_prepared_again_under_another_key(
     assert run(configure(ROWS[:20]), layout).key != first.key
 
 
+def test_what_auto_comes_to_is_the_same_data_as_what_is_named(
+    configure: Callable[..., RunConfig], layout: Layout
+) -> None:
+    auto = run(configure(), layout)
+    named = run(configure(dataset={"format": "alpaca", "template": "alpaca"}), layout)
+    assert (auto.format_name, auto.template) == ("alpaca", "alpaca")
+    assert named.key == auto.key
+
+
 @pytest.mark.parametrize("name", ["tokens.bin", "targets.bin", "train.npy"])
 def test_damaged_files_are_found_and_made_again(
     configure: Callable[..., RunConfig], layout: Layout, name: str
@@ -162,8 +171,12 @@ def test_what_a_killed_preparation_left_is_removed(
     left = layout.prepared / ".incomplete-abc"
     left.mkdir(parents=True)
     (left / "tokens.bin").write_bytes(b"half")
+    blob = layout.cache / "hub/models--owner--name/blobs/0a1b.2c3d4e5f.incomplete"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"half")
     run(configure(), layout)
     assert not left.exists()
+    assert not blob.exists()
 
 
 def test_not_prepared_names_the_command(configure: Callable[..., RunConfig], layout: Layout) -> None:
@@ -294,6 +307,17 @@ def test_incomplete_models(
         run(configure(source=broken), layout)
     assert raised.value.failure.reason == reason
     assert raised.value.failure.category == "ModelAccess"
+
+
+def test_safetensors_of_another_name_are_no_weights(
+    configure: Callable[..., RunConfig], layout: Layout, model: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    (broken / "model.safetensors").rename(broken / "adapter_model.safetensors")
+    with pytest.raises(RunError, match=r"has no weights.*adapter_model\.safetensors") as raised:
+        run(configure(source=broken), layout)
+    assert raised.value.failure.reason == "WeightsMissing"
 
 
 def test_cut_weights_are_found_by_their_header(

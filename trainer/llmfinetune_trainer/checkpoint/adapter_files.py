@@ -1,4 +1,4 @@
-"""Adapters as peft saves them, read for a warm start: their weights, and whether they fit a model."""
+"""Adapters as peft saves them: their weights, and whether they fit a run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from llmfinetune_trainer.config.run import LoraConfig
+from llmfinetune_trainer.config.run import LoraConfig, RunConfig
+from llmfinetune_trainer.data.prepared import Prepared
 from llmfinetune_trainer.errors import RunError, user_error
+from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, model_skeleton, resolve_targets
 
 CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"
@@ -44,34 +46,21 @@ def read_adapter(directory: Path) -> AdapterFiles:
         raise user_error(
             "AdapterUnreadable",
             f"{directory} holds no LoRA adapter that can be read: {error}",
-            hint=f"spec.resumeFrom.source must name a directory with {CONFIG} and {WEIGHTS}",
+            hint=f"name a directory with {CONFIG} and {WEIGHTS}, as peft saves them",
         ) from error
     base = str(config.get("base_model_name_or_path") or "")
     return AdapterFiles(base, scale, {name: weight.float() for name, weight in weights.items()})
 
 
-def require_fit(
-    adapter: AdapterFiles, lora: LoraConfig, *, base: str, layers: Mapping[str, Sequence[int]]
-) -> None:
-    """Makes sure that an adapter is one of this model, for these layers.
-
-    Args:
-        adapter: what was read.
-        lora: what the run configuration asks for.
-        base: name of the run's base model.
-        layers: shapes of the weights of the layers that get adapters, by full name.
-
-    Raises:
-        RunError: listing everything that does not fit.
-    """
-    problems = [
-        *_of_base(adapter.base, base),
+def unlike(adapter: AdapterFiles, config: RunConfig, prepared: Prepared) -> list[str]:
+    """One line for everything by which an adapter is none of this run's; empty where it fits."""
+    lora, layers = config.method.lora, _adapted_layers(prepared.model_path, config.method.lora)
+    return [
+        *_of_base(adapter.base, prepared.base_model_name),
         *(_of_layers(adapter.weights, layers) or _of_shapes(adapter.weights, layers)),
         *_of_rank(adapter.weights, lora.rank),
         *_of_scale(adapter.scale, lora),
     ]
-    if problems:
-        raise misfit("adapter", problems)
 
 
 def misfit(what: str, problems: Sequence[str]) -> RunError:
@@ -82,6 +71,13 @@ def misfit(what: str, problems: Sequence[str]) -> RunError:
         f"the {what} that spec.resumeFrom names does not fit this fine-tune:\n{listed}",
         hint="make these settings equal, or start from something else",
     )
+
+
+def _adapted_layers(model_path: Path, lora: LoraConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of the layers that get adapters, by full name."""
+    skeleton = model_skeleton(model_path)
+    names = resolve_targets(linear_layers(skeleton), lora.target_modules, others=layer_kinds(skeleton))
+    return {name: tuple(skeleton.get_submodule(name).weight.shape) for name in names}
 
 
 def _of_base(theirs: str, ours: str) -> list[str]:

@@ -5,7 +5,7 @@ Preparation does this once; workers find the copy on their own volume and need n
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from llmfinetune_trainer.checkpoint.adapter_files import (
     AdapterFiles,
     misfit,
     read_adapter,
-    require_fit,
+    unlike,
 )
 from llmfinetune_trainer.checkpoint.settings import differences, settings_of
 from llmfinetune_trainer.checkpoint.store import (
@@ -31,7 +31,6 @@ from llmfinetune_trainer.config.source import parse_source
 from llmfinetune_trainer.data.prepared import Prepared
 from llmfinetune_trainer.engine.schedule import num_training_samples
 from llmfinetune_trainer.errors import RunError, user_error
-from llmfinetune_trainer.model.targets import layer_kinds, linear_layers, model_skeleton, resolve_targets
 from llmfinetune_trainer.report.files import METRICS
 from llmfinetune_trainer.sources.context import FetchContext
 from llmfinetune_trainer.sources.local import local_path
@@ -96,29 +95,44 @@ def _is_taken_over(resume: ResumeConfig, layout: Layout) -> bool:
 
 
 def _continued(path: Path, config: RunConfig, prepared: Prepared) -> Checkpoint:
-    checkpoint = _newest_checkpoint(path)
-    if checkpoint is None:
+    newest = _newest_checkpoint(path)
+    if newest is None:
         raise _nothing(path, "no whole checkpoint")
-    problems = differences(checkpoint.state.get("settings") or {}, settings_of(config, prepared))
-    if problems:
+    if problems := differences(newest.state.get("settings") or {}, settings_of(config, prepared)):
         raise misfit("checkpoint", problems)
     total = num_training_samples(config.training, prepared.train.num_samples)
-    if checkpoint.state["cursor"] >= total:
+    if newest.state["cursor"] >= total:
         raise user_error(
             "NothingLeftToTrain",
-            f"the checkpoint of step {checkpoint.step} has all {total} samples of this run behind it",
+            f"the checkpoint of step {newest.step} has all {total} samples of this run behind it",
             hint="raise training.epochs or training.maxSteps, or choose resumeFrom.mode: warmStart",
         )
-    return checkpoint
+    return _before_a_smaller_batch(path, newest, batch_size=config.training.batch_size)
+
+
+def _before_a_smaller_batch(path: Path, newest: Checkpoint, *, batch_size: int) -> Checkpoint:
+    """The newest checkpoint that a longer run passes through too: it would have filled the batch that an
+    epoch's end cut short."""
+
+    def is_passed(checkpoint: Checkpoint) -> bool:
+        return bool(checkpoint.state["cursor"] == checkpoint.step * batch_size)
+
+    found = newest if is_passed(newest) else _newest_checkpoint(path, among=is_passed)
+    if found is None:
+        raise user_error(
+            "ResumeFromMismatch",
+            f"the last batch before the checkpoint of step {newest.step} had fewer samples than "
+            f"training.batchSize = {batch_size}, and no earlier checkpoint is there: a longer run would have "
+            "filled that batch",
+            hint="choose resumeFrom.mode: warmStart; checkpoint.keep: 2 or more leaves an earlier one",
+        )
+    return found
 
 
 def _warm(path: Path, config: RunConfig, prepared: Prepared) -> Checkpoint:
     adapter = _adapter(path)
-    skeleton = model_skeleton(prepared.model_path)
-    lora = config.method.lora
-    names = resolve_targets(linear_layers(skeleton), lora.target_modules, others=layer_kinds(skeleton))
-    layers = {name: tuple(skeleton.get_submodule(name).weight.shape) for name in names}
-    require_fit(adapter, lora, base=prepared.base_model_name, layers=layers)
+    if problems := unlike(adapter, config, prepared):
+        raise misfit("adapter", problems)
     return Checkpoint(step=0, tensors={"adapter": adapter.weights}, state={})
 
 
@@ -140,19 +154,22 @@ def _adapter(path: Path) -> AdapterFiles:
     )
 
 
-def _newest_checkpoint(path: Path) -> Checkpoint | None:
+def _newest_checkpoint(
+    path: Path, *, among: Callable[[Checkpoint], bool] = lambda _checkpoint: True
+) -> Checkpoint | None:
     """The checkpoint at a path, or the newest whole one of the run whose volume or checkpoints lie there."""
     for _ in range(READS):
-        of_run = newest_first(path / CHECKPOINTS) or newest_first(path)
-        candidates = [path] if (path / STATE).exists() else of_run
-        whole = next((candidate for candidate in candidates if is_whole(candidate)), None)
-        if whole is None:
-            return None
         try:
-            return read_checkpoint(whole)
+            return next((checkpoint for checkpoint in _whole_ones(path) if among(checkpoint)), None)
         except FileNotFoundError:
             continue
     return None
+
+
+def _whole_ones(path: Path) -> Iterator[Checkpoint]:
+    of_run = newest_first(path / CHECKPOINTS) or newest_first(path)
+    candidates = [path] if (path / STATE).exists() else of_run
+    return (read_checkpoint(candidate) for candidate in candidates if is_whole(candidate))
 
 
 def _copy_log(path: Path, layout: Layout, *, mode: str) -> None:

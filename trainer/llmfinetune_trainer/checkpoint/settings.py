@@ -11,14 +11,17 @@ DIGEST: Final = "the prepared data"
 
 
 def settings_of(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
-    """Base model, data, method and seed of a run, by the names of their fields."""
+    """Base model, data, method, batch size and seed of a run, by the names of their fields; `auto` stands
+    for what it came to."""
     lora = config.method.lora.model_dump(mode="json", by_alias=True)
-    data = config.dataset.model_dump(mode="json", by_alias=True, exclude={"source", "revision"})
+    written = config.dataset.model_dump(mode="json", by_alias=True, exclude={"source", "revision"})
+    data = written | {"format": prepared.format_name, "template": prepared.template}
     return {
         "the base model": f"{prepared.base_model_name}@{prepared.base_revision}",
         "model.quantization": config.model.quantization,
         **{f"method.lora.{name}": value for name, value in lora.items()},
         **{f"dataset.{name}": value for name, value in data.items()},
+        "training.batchSize": config.training.batch_size,
         "training.maxSequenceLength": config.training.max_sequence_length,
         "training.seed": config.training.seed,
         DIGEST: prepared.facts.digest,

@@ -3,11 +3,12 @@
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 from llmfinetune_trainer.config import exit_codes
 from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.errors import user_error
-from llmfinetune_trainer.generate import Answer, Generator, Question, read_questions
+from llmfinetune_trainer.generate import Answer, Generator, Question, Template, read_questions
 from llmfinetune_trainer.merge import LINEAGE
 
 
@@ -18,7 +19,8 @@ def run(options: argparse.Namespace) -> int:
         questions = read_questions(options.questions)
     else:
         questions = [Question(prompt) for prompt in options.prompt]
-    generator = Generator(model, adapter=adapter, template=options.template)
+    template = options.template if options.template != "auto" else trained_template(adapter or model)
+    generator = Generator(model, adapter=adapter, template=template)
     answers = generator.answer(questions, max_tokens=options.max_tokens, compare=options.compare)
     if options.output == "json":
         print(json.dumps([answer._asdict() for answer in answers]))  # noqa: T201 - this is the output
@@ -45,6 +47,16 @@ def model_and_adapter(options: argparse.Namespace) -> tuple[Path, Path | None]:
     return _prepared_model(Layout(options.workspace)), adapter
 
 
+def trained_template(directory: Path) -> Template:
+    """The template of the prompts that an adapter or a merged model was trained on; `auto` where nothing
+    tells."""
+    try:
+        noted = json.loads((directory / LINEAGE).read_text(encoding="utf-8")).get("template")
+    except (OSError, ValueError, AttributeError):
+        return "auto"
+    return next((template for template in get_args(Template) if template == noted), "auto")
+
+
 def _prepared_model(layout: Layout) -> Path:
     """The model of a workspace, by the configuration that its result was trained with."""
     from llmfinetune_trainer.config.run import RunConfig
@@ -52,7 +64,7 @@ def _prepared_model(layout: Layout) -> Path:
 
     try:
         lineage = json.loads((layout.adapter / LINEAGE).read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, ValueError):
         raise user_error(
             "NoResult",
             f"{layout.root} holds no finished adapter",

@@ -157,7 +157,8 @@ def _generate(commands: Commands) -> None:
         "--template",
         choices=("auto", "alpaca", "chat", "plain"),
         default="auto",
-        help="how a question becomes a prompt; auto: chat if the tokenizer can, else alpaca",
+        help="how a question becomes a prompt; auto: as in the training of the adapter, where it tells, "
+        "else chat if the tokenizer can, else alpaca",
     )
     command.add_argument("--max-tokens", type=int, default=128, help="longest answer (default: %(default)s)")
     arguments.add_output(command, "the answers")

@@ -102,7 +102,9 @@ class Columns(Frozen):
     completion: ColumnName = "completion"
     """Column with the completion (format completion)."""
     messages: ColumnName = "messages"
-    """Column with the list of `{role, content}` messages (format messages)."""
+    """Column with the list of `{role, content}` messages (format messages). Every assistant's message but a
+    first one is learned. Other keys of a message, such as tool calls or reasoning, and a column `tools` are
+    refused unless they are empty."""
     text: ColumnName = "text"
     """Column with the document (format pretraining)."""
 
@@ -114,7 +116,8 @@ class DatasetConfig(Frozen):
 
     source: SourceUri
     """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
-    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet or text."""
+    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet, text, or what
+    `datasets.save_to_disk` writes."""
     revision: str = Field(default="main", min_length=1, max_length=256)
     """Branch, tag or commit of a Hugging Face repository."""
     format: Literal["auto", "alpaca", "messages", "completion", "pretraining"] = "auto"
@@ -269,9 +272,10 @@ class ResumeConfig(Frozen):
     """Instead of fineTune, `pvc://claim/path`: a fine-tune's volume, one checkpoint on it, or for warmStart
     an adapter's directory as peft saves it."""
     mode: Literal["continue", "warmStart"] = "continue"
-    """`continue` takes over the whole state of training and goes on with the next step: model, data, method
-    and seed must be the same; the run's length and learning rate may differ. `warmStart` takes the adapter's
-    weights alone and starts at step 0: base model, rank, scale and target layers must be the same."""
+    """`continue` takes over the whole state of training and goes on with the next step: model, data, method,
+    batch size, sequence length and seed must be the same; the run's length and learning rate may differ.
+    `warmStart` takes the adapter's weights alone and starts at step 0: base model, rank, scale and target
+    layers must be the same."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

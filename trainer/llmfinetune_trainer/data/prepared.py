@@ -19,7 +19,7 @@ from llmfinetune_trainer.config.run import RunConfig
 from llmfinetune_trainer.errors import RunError, run_error
 from llmfinetune_trainer.sources.digest import digest_json, sha256_file
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Part of every key: data prepared by a program that prepares differently is prepared again."""
 MANIFEST: Final = "manifest.json"
 TOKENS: Final = "tokens.bin"
@@ -81,6 +81,10 @@ class Prepared(NamedTuple):
     """Commit, or `sha256:…` over the model's files."""
     tokenizer_path: Path
     key: str
+    format_name: str
+    """Format of the rows, as `dataset.format` names it and never `auto`."""
+    template: str
+    """How examples became text: alpaca, chat or plain."""
 
 
 def request_digest(config: RunConfig) -> str:
@@ -137,6 +141,8 @@ def open_key(key: str, layout: Layout) -> Prepared:
         base_revision=manifest["model"]["revision"],
         tokenizer_path=model_path,
         key=key,
+        format_name=manifest["format"],
+        template=manifest["template"],
     )
 
 

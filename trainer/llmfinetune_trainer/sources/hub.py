@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from llmfinetune_trainer.atomic import write_atomically
+from llmfinetune_trainer.config.layout import Layout
 from llmfinetune_trainer.errors import RunError, network_error, user_error
 from llmfinetune_trainer.sources.context import FetchContext, Kind, access_error
 from llmfinetune_trainer.sources.digest import digest_json
@@ -45,8 +46,7 @@ def resolve(repository: str, revision: str, kind: Kind, context: FetchContext) -
 
 
 def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Path:
-    """Downloads some files of a revision, continuing what was begun; returns the directory that holds
-    them."""
+    """Downloads those of some files of a revision that are not there yet; returns their directory."""
     from huggingface_hub import snapshot_download  # takes half a second
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -65,6 +65,13 @@ def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Pa
                 max_workers=4,
             )
         )
+
+
+def remove_unfinished(layout: Layout) -> None:
+    """Removes what killed downloads left: the library begins each anew, under another name. Only while nobody
+    else downloads."""
+    for path in (layout.cache / "hub").glob("*/blobs/*.incomplete"):
+        path.unlink(missing_ok=True)
 
 
 def _record(repository: str, revision: str, kind: Kind, context: FetchContext) -> Path:

@@ -97,6 +97,44 @@ def test_a_run_that_continues_another_equals_one_that_was_never_divided(
     assert logged(tmp_path / "rest") == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.fixture(scope="module")
+def ended(sources: Path, short: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of a run of one epoch, 36 samples: its fifth batch has four of eight."""
+    root = tmp_path_factory.mktemp("ended")
+    one_epoch = {"maxSteps": None, "epochs": 1}
+    run(config(sources, training=one_epoch, resumeFrom={"source": str(short)}), root)
+    return root / "checkpoints"
+
+
+def test_a_run_that_ended_in_a_smaller_batch_is_continued_from_before_it(
+    sources: Path, short: Path, ended: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(short / "checkpoints/step-00000004", tmp_path / "checkpoints/step-00000004")
+    shutil.copytree(ended / "step-00000005", tmp_path / "checkpoints/step-00000005")
+    two_epochs, whole, rest = {"maxSteps": None, "epochs": 2}, Recorder(), Recorder()
+    run(config(sources, training=two_epochs), tmp_path / "whole", whole)
+    run(config(sources, training=two_epochs, resumeFrom={"source": str(tmp_path)}), tmp_path / "rest", rest)
+    assert rest.losses == whole.losses[4:]
+    assert rest.steps[-1].cursor == 72
+
+
+def test_a_smaller_batch_with_nothing_before_it_is_not_continued(
+    sources: Path, ended: Path, tmp_path: Path
+) -> None:
+    resume = {"source": str(ended / "step-00000005")}
+    with pytest.raises(RunError, match=r"fewer samples than training\.batchSize = 8") as caught:
+        run(config(sources, training={"maxSteps": None, "epochs": 2}, resumeFrom=resume), tmp_path)
+    assert caught.value.failure.reason == "ResumeFromMismatch"
+    assert "warmStart" in caught.value.failure.hint
+
+
+def test_what_auto_came_to_may_be_said_in_words(sources: Path, short: Path, tmp_path: Path) -> None:
+    words = {"format": "alpaca", "template": "alpaca"}
+    said = config(sources, dataset=words, resumeFrom={"source": str(short)})
+    prepare(said, Layout(tmp_path), token=None, progress=lambda line: None)
+    assert (tmp_path / "origin/step-00000004").exists()
+
+
 def test_an_interrupted_continuation_goes_on_from_its_own_checkpoints(
     sources: Path, short: Path, tmp_path: Path
 ) -> None:
@@ -127,6 +165,7 @@ def test_a_warm_start_begins_with_the_adapters_weights_and_at_step_0(
     ("changes", "says"),
     [
         ({"training": {"seed": 7}}, ["training.seed: 42 there, 7 here"]),
+        ({"training": {"batchSize": 32}}, ["training.batchSize: 8 there, 32 here"]),
         ({"method": {"lora": {"rank": 4, "alpha": 4}}}, ["method.lora.rank: 2 there, 4 here"]),
         (
             {"dataset": {"validationSplit": 0.2}, "training": {"maxSequenceLength": 256}},
@@ -139,7 +178,7 @@ def test_a_warm_start_begins_with_the_adapters_weights_and_at_step_0(
         ({"model": {"source": "other-model"}}, ["the base model: "]),
         ({"training": {"maxSteps": 4}}, ["all 32 samples of this run behind it", "raise training.epochs"]),
     ],
-    ids=["seed", "rank", "two settings", "data", "model", "nothing left to train"],
+    ids=["seed", "another batch size", "rank", "two settings", "data", "model", "nothing left to train"],
 )
 def test_what_cannot_be_continued_is_named_before_anything_is_computed(
     changes: dict[str, Any], says: list[str], sources: Path, short: Path, tmp_path: Path

@@ -79,11 +79,19 @@ def test_a_run_ends_with_an_adapter_and_a_manifest_that_matches_it(config: RunCo
     lineage = json.loads((layout.adapter / "lineage.json").read_text())
     assert lineage["base"]["revision"] == result.base_revision != ""
     assert lineage["dataset"]["rows"] == 36
+    assert lineage["template"] == "alpaca"
     card = (layout.adapter / "README.md").read_text()
     assert "| Training | 5 steps of 8 samples" in card
     assert "| Held-out loss |" in card
     assert [report.phase for report in recorder.reports][-1] == "Exporting"
     assert recorder.reports[-1].result == result
+
+
+def test_what_a_killed_export_left_is_removed(config: RunConfig, tmp_path: Path) -> None:
+    left = tmp_path / "output" / ".incomplete-merged-0a1b2c3d"
+    left.mkdir(parents=True)
+    run(config, Layout(tmp_path), recorder=Recorder())
+    assert not left.exists()
 
 
 def test_phases_without_steps_tell_how_far_they_are(config: RunConfig, tmp_path: Path) -> None:
@@ -235,8 +243,11 @@ def test_generate_answers_with_and_without_the_adapter(
     questions = tmp_path / "questions.jsonl"
     questions.write_text('{"instruction": "add 3"}\n{"question": "add 4"}\n')
     arguments = ["generate", "--workspace", str(tmp_path), "--questions", str(questions), "--compare"]
-    code = main([*arguments, "--template", "alpaca", "--max-tokens", "4", "--output", "json"])
+    arguments += ["--max-tokens", "4", "--output", "json"]
+    code = main([*arguments, "--template", "alpaca"])
     answers: list[dict[str, Any]] = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert code == 0
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == answers, "auto is the template it learnt"
     assert [answer["question"] for answer in answers] == ["add 3", "add 4"]
     assert all(isinstance(answer[key], str) for answer in answers for key in ("before", "after"))
