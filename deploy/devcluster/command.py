@@ -13,6 +13,8 @@ from devcluster.errors import DevClusterError, MissingRequirementError
 TAIL_LINES = 25
 TIMED_OUT = 124
 """Exit code of a program that was killed because its time was up, as coreutils' `timeout` has it."""
+NOT_FOUND = 127
+"""Exit code of a program that is not there, as a shell has it."""
 
 
 def find_tool(name: str, *, hint: str) -> Path:
@@ -20,8 +22,13 @@ def find_tool(name: str, *, hint: str) -> Path:
     path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/local/sbin:/usr/sbin:/sbin"
     found = shutil.which(name, path=path)
     if found is None:
-        raise MissingRequirementError(f"the program {name!r} is not on this machine", hint=hint)
+        raise MissingRequirementError(absence(name), hint=hint)
     return Path(found)
+
+
+def absence(name: str) -> str:
+    """Return the words for a program that is not there."""
+    return f"the program {name!r} is not on this machine"
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:
@@ -43,6 +50,8 @@ def run(
     With `log`, both streams go to that file as they come, so that a long run can be watched.
     """
     result = run_unchecked(command, input_text=input_text, env=env, cwd=cwd, timeout=timeout, log=log)
+    if result.returncode == NOT_FOUND and result.stderr == absence(result.args[0]):
+        raise MissingRequirementError(result.stderr, hint="install it, and put it on PATH")
     if result.returncode != 0:
         said = tail(log.read_text(errors="replace") if log else result.stderr or result.stdout)
         shown = " ".join(str(part) for part in command)
@@ -62,7 +71,8 @@ def run_unchecked(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what came of it, whatever its exit code.
 
-    One that is not done within `timeout` seconds is killed, which its exit code `TIMED_OUT` says.
+    One that is not done within `timeout` seconds is killed, which its exit code `TIMED_OUT` says; `NOT_FOUND`
+    says that it is not there.
     """
     arguments = [str(part) for part in command]
     with ExitStack() as stack:
@@ -83,3 +93,7 @@ def run_unchecked(
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(arguments, TIMED_OUT, "", f"not done within {timeout} s")
+        except FileNotFoundError as error:
+            if error.filename != arguments[0]:  # the folder to run it in
+                raise
+            return subprocess.CompletedProcess(arguments, NOT_FOUND, "", absence(arguments[0]))
