@@ -58,8 +58,8 @@ def up(options: argparse.Namespace, layout: Layout) -> int:
     provider, with_kwok = chosen_provider(options, layout, announce=True), "kwok" in options.extras
     provider.prepare(with_kwok=with_kwok)
     with cluster_lock(layout):
+        record_provider(layout, provider.name)  # first, so that `down` finds what an `up` that fails leaves
         provider.up(with_kwok=with_kwok)
-        record_provider(layout, provider.name)
     kubeconfig = provider.kubeconfig()
     print(f"cluster: up\nprovider: {provider.name}")
     if kubeconfig is not None:
@@ -149,7 +149,7 @@ def build_images(options: argparse.Namespace, layout: Layout) -> int:
     provider = chosen_provider(options, layout, announce=False)
     progress = Progress(len(wanted))
     for name in wanted:
-        build_image(name, layout, progress, docker=builds_with_docker(provider.name))
+        build_image(name, layout, progress, with_docker=builds_with_docker(provider.name))
     return ExitCode.OK
 
 

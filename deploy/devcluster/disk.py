@@ -6,15 +6,16 @@ from pathlib import Path
 from devcluster.errors import MissingRequirementError
 
 GIGABYTE = 1_000_000_000
+HINT = "free some disk, or point XDG_CACHE_HOME and XDG_STATE_HOME at a larger file system"
 
 
-def require_free(folder: Path, gigabytes: float) -> None:
+def require_free(folder: Path, gigabytes: float, *, hint: str = HINT) -> None:
     """Raise unless the file system of `folder` has that much room."""
     free = shutil.disk_usage(nearest_existing(folder)).free / GIGABYTE
     if free < gigabytes:
         raise MissingRequirementError(
             f"{folder} has {free:.1f} GB free and this needs {gigabytes:.0f} GB",
-            hint="free some disk, or point XDG_CACHE_HOME and XDG_STATE_HOME at a larger file system",
+            hint=hint,
         )
 
 

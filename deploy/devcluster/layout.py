@@ -36,8 +36,13 @@ class Layout:
 
     @property
     def images(self) -> Path:
-        """Image builder's storage and the layers on their way to a cluster."""
+        """Image builder's storage, and the logs of what it does."""
         return self.cache / "images"
+
+    @property
+    def archives(self) -> Path:
+        """Whole images on their way to a cluster in Docker: gigabytes, which `/tmp` may keep in memory."""
+        return self.cache / "archives"
 
     @property
     def logs(self) -> Path:

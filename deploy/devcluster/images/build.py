@@ -1,18 +1,17 @@
 """Builds the operator's and the trainer's image, with buildah or, where a daemon answers, with Docker."""
 
 import hashlib
-import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+from devcluster import docker
 from devcluster.command import run
 from devcluster.disk import require_free
-from devcluster.docker import docker_answers
 from devcluster.embedded.cluster import require_root
 from devcluster.images import host_settings
 from devcluster.images.storage import Storage
 from devcluster.images.store import Layer, read_image
-from devcluster.kubeconfig import write_private
 from devcluster.layout import Layout
 from devcluster.lock import exclusive
 from devcluster.progress import Progress
@@ -23,6 +22,12 @@ SOURCE_LAYERS = 2
 CONTEXT = ("requirements", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "operator", "trainer")
 """What the Dockerfiles copy, as .dockerignore lists it."""
 NEEDED_GB = {"operator": 2.0, "trainer": 10.0}
+DOCKER_NEEDED_GB = {"operator": 2.0, "trainer": 16.0}
+"""More than buildah needs, as Docker keeps a cache of Python packages of its own."""
+BUILDKIT = {
+    "DOCKER_BUILDKIT": "1",  # the recipes mount secrets and caches, which only BuildKit does
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # one would make the image an index, which `kind load` may refuse
+}
 
 
 def image_name(name: str) -> str:
@@ -32,14 +37,31 @@ def image_name(name: str) -> str:
 
 def builds_with_docker(provider: str) -> bool:
     """Say whether Docker builds the images for a provider's cluster; the embedded one takes buildah's."""
-    return provider == "kind" or (provider == "kubeconfig" and docker_answers())
+    return provider == "kind" or (provider == "kubeconfig" and docker.docker_answers())
 
 
-def build_image(name: str, layout: Layout, progress: Progress, *, docker: bool = False) -> None:
+def require_image_room(
+    names: Iterable[str], layout: Layout, *, with_docker: bool, beside: float = 0.0
+) -> None:
+    """Raise unless there is room to build what was not built here before, and for `beside` more gigabytes."""
+    if with_docker:
+        missing = [name for name in names if not docker.has_image(image_name(name))]
+        docker.require_room(beside + sum(DOCKER_NEEDED_GB[name] for name in missing))
+    else:
+        require_free(layout.images, beside + missing_image_gigabytes(names, layout))
+
+
+def missing_image_gigabytes(names: Iterable[str], layout: Layout) -> float:
+    """Return the room that buildah needs for what it did not build here before."""
+    return sum(NEEDED_GB[name] for name in names if not built_before(name, layout))
+
+
+def build_image(name: str, layout: Layout, progress: Progress, *, with_docker: bool = False) -> None:
     """Build one image; layers whose inputs are unchanged are taken from the last build."""
-    if docker:
+    if with_docker:
+        require_image_room([name], layout, with_docker=True)
         with progress.step(f"building {image_name(name)} with Docker"):
-            run(["docker", "build", "--file", dockerfile(name), "--tag", image_name(name), REPOSITORY])
+            _build_with_docker(name, layout)
         return
     require_root()
     require_free(layout.images, NEEDED_GB[name])
@@ -95,22 +117,24 @@ def dockerfile(name: str) -> Path:
 def _build(name: str, storage: Storage) -> None:
     cache = host_settings.uv_cache()
     cache.mkdir(parents=True, exist_ok=True)
-    log = storage.layout.images / f"build-{name}.log"
-    log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="llmfinetune-") as folder:
         storage.buildah(
             *("bud", "--layers", "--pull-never", "--format", "oci"),
             *("--volume", f"{cache}:{host_settings.CACHE}:rw"),
-            *_secrets(Path(folder)),
+            *host_settings.secrets(Path(folder), cached=True),
             *("--file", dockerfile(name), "--tag", image_name(name), REPOSITORY),
-            log=log,
+            log=_new_log(name, storage.layout),
         )
 
 
-def _secrets(folder: Path) -> list[str]:
-    text = host_settings.exports(os.environ, host_settings.pip_configuration(), cached=True)
-    settings = write_private(folder / "host-settings", text)
-    found = ["--secret", f"id=host-settings,src={settings}"]
-    if bundle := host_settings.certificates():
-        found += ["--secret", f"id=host-certificates,src={bundle}"]
-    return found
+def _build_with_docker(name: str, layout: Layout) -> None:
+    with tempfile.TemporaryDirectory(prefix="llmfinetune-") as folder:
+        secrets = host_settings.secrets(Path(folder), cached=False)
+        named = ("--file", dockerfile(name), "--tag", image_name(name))
+        run(["docker", "build", *secrets, *named, REPOSITORY], env=BUILDKIT, log=_new_log(name, layout))
+
+
+def _new_log(name: str, layout: Layout) -> Path:
+    log = layout.images / f"build-{name}.log"
+    log.unlink(missing_ok=True)
+    return log

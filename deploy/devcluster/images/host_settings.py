@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devcluster.command import run_unchecked
+from devcluster.kubeconfig import write_private
 
 CERTIFICATES = "/run/host-certificates"
 CACHE = "/run/host-uv-cache"
@@ -33,8 +34,17 @@ PIP_KEYS = {
 }
 
 
+def secrets(folder: Path, *, cached: bool) -> list[str]:
+    """Write what a build needs into a folder and return the options that name it, for either builder."""
+    bundle = certificates()
+    text = exports(os.environ, pip_configuration(), cached=cached, certified=bundle is not None)
+    given = {"host-settings": write_private(folder / "host-settings", text), "host-certificates": bundle}
+    options = (("--secret", f"id={name},src={path}") for name, path in given.items() if path)
+    return [part for option in options for part in option]
+
+
 def certificates() -> Path | None:
-    """Return the bundle of certificates that this host trusts."""
+    """Return the bundle of certificates that this host trusts, if it keeps them in one file."""
     candidates = (
         os.environ.get("SSL_CERT_FILE"),
         os.environ.get("PIP_CERT"),
@@ -44,11 +54,18 @@ def certificates() -> Path | None:
     return next(existing, None)
 
 
-def exports(environment: Mapping[str, str], pip: Mapping[str, str], *, cached: bool) -> str:
-    """Return a shell file that gives a build the host's way to the registries."""
+def exports(
+    environment: Mapping[str, str], pip: Mapping[str, str], *, cached: bool, certified: bool = True
+) -> str:
+    """Return a shell file that gives a build the host's way to the registries.
+
+    `cached` says that the host's cache of Python packages is mounted, `certified` that its certificates are:
+    without them the base image's own count.
+    """
     values = {PIP_KEYS[key]: value for key, value in pip.items() if key in PIP_KEYS}
     values |= {name: environment[name] for name in PASSED_ON if environment.get(name)}
-    values |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
+    if certified:
+        values |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
     if "PIP_INDEX_URL" in values:
         values.setdefault("UV_DEFAULT_INDEX", values["PIP_INDEX_URL"])
     if cached:

@@ -6,8 +6,11 @@ import pytest
 
 from devcluster.arguments import parser
 from devcluster.cli import COMMANDS, main, status_text
-from devcluster.errors import ExitCode
+from devcluster.errors import DevClusterError, ExitCode
+from devcluster.layout import Layout
 from devcluster.providers.base import Status
+from devcluster.providers.choose import recorded_provider
+from devcluster.providers.embedded import EmbeddedProvider
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +52,18 @@ def test_a_second_node_needs_a_cluster(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert main(["node", action]) == ExitCode.NOT_RUNNING
     assert "hint: python3 -m devcluster up" in capsys.readouterr().err
+
+
+def test_a_cluster_that_came_up_halfway_is_the_one_that_later_commands_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DevClusterError("halfway")
+
+    monkeypatch.setattr(EmbeddedProvider, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(EmbeddedProvider, "up", fail)
+    assert main(["up"]) == ExitCode.FAILED
+    assert recorded_provider(Layout.from_environment()) == "embedded"
 
 
 def test_status_in_words() -> None:

@@ -25,3 +25,7 @@ def test_values_are_quoted_and_unrelated_variables_stay_out() -> None:
     text = exports({"PIP_EXTRA_INDEX_URL": "https://a b", "AWS_SECRET_ACCESS_KEY": "x"}, {}, cached=False)
     assert "export PIP_EXTRA_INDEX_URL='https://a b'\n" in text
     assert "AWS_SECRET" not in text
+
+
+def test_a_host_without_a_bundle_leaves_the_images_own_certificates() -> None:
+    assert CERTIFICATES not in exports({}, {}, cached=False, certified=False)
