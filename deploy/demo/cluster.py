@@ -2,11 +2,11 @@
 
 from devcluster.cli import main as devcluster
 from devcluster.disk import require_free
-from devcluster.doctor import cold_start_gigabytes
 from devcluster.kubectl import Kubectl
 from devcluster.layout import Layout
 from devcluster.providers.base import Provider
 from devcluster.providers.choose import choose, provider_of, this_machine
+from devcluster.providers.embedded import cold_start_gigabytes
 
 IMAGES = ("llmfinetune/operator:dev", "llmfinetune/trainer:dev")
 

@@ -102,5 +102,7 @@ def _other_commands(commands: "Commands") -> None:
         commands, "apiserver", "serve only the API until interrupted, for tests", provider=False
     )
     server.add_argument("--without-controller-manager", action="store_true")
-    doctor = _command(commands, "doctor", "say what this machine has and lacks", provider=False)
+    doctor = _command(
+        commands, "doctor", "say what this machine has and lacks for each provider", provider=False
+    )
     doctor.add_argument("--output", choices=("text", "json"), default="text")

@@ -24,6 +24,11 @@ class DevClusterError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """The message and the hint, where there is one place for both."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
+
 
 class MissingRequirementError(DevClusterError):
     """The machine lacks something: a tool, a right, memory or disk."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from devcluster.errors import MissingRequirementError
 from devcluster.layout import Layout
 from devcluster.lock import exclusive
 from devcluster.progress import Progress
+from devcluster.versions import major_minor
 
 GO_HINT = "install Go 1.26 or newer (https://go.dev/doc/install) and put `go` on PATH"
 MINIMUM_GO = (1, 26)
@@ -69,7 +69,8 @@ class GoBuilder:
         os.replace(unfinished, binary)
 
     def module_folder(self, component: Component) -> Path:
-        """Return the folder of the component's module, where its manifests lie."""
+        """Return the folder of the component's module, where its manifests lie; Go knows, and fetches it."""
+        check_go()
         described = run(
             ["go", "mod", "download", "-json", component.module],
             cwd=component.source,
@@ -79,14 +80,8 @@ class GoBuilder:
 
 
 def check_go() -> None:
-    """Raise unless a Go that can build the components is on PATH."""
+    """Raise unless a Go that can fetch and build the components is on PATH."""
     find_tool("go", hint=GO_HINT)
     version = run(["go", "env", "GOVERSION"]).strip()
-    if go_version(version) < MINIMUM_GO:
-        raise MissingRequirementError(f"Go is {version}, too old to build Kubernetes here", hint=GO_HINT)
-
-
-def go_version(text: str) -> tuple[int, int]:
-    """Return major and minor of a version such as `go1.26.8`."""
-    found = re.match(r"(?:go)?(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    if major_minor(version) < MINIMUM_GO:
+        raise MissingRequirementError(f"Go is {version}, which is too old", hint=GO_HINT)

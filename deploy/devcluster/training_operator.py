@@ -8,12 +8,13 @@ from pathlib import Path
 
 from devcluster.components import TRAINING_OPERATOR
 from devcluster.gobuild import GoBuilder
-from devcluster.kubectl import Kubectl
+from devcluster.kubectl import FIELD_MANAGER, Kubectl
 from devcluster.oci import write_archive
 
-CRD = "pytorchjobs.kubeflow.org"
+CRD, CRD_VERSION = "pytorchjobs.kubeflow.org", "apiextensions.k8s.io/v1"
 UPSTREAM_IMAGE = "ghcr.io/kubeflow/training-v1/training-operator"
 LOCAL_IMAGE = "llmfinetune/training-operator"
+NAMESPACE = "kubeflow"
 READY_SECONDS = 180.0
 OTHER_KINDS = ("jax", "mpi", "paddle", "tf", "xgboost")
 
@@ -37,15 +38,30 @@ class TrainingOperator:
     def wait(self) -> None:
         """Return when the operator serves, webhook included."""
         timeout = f"--timeout={READY_SECONDS:.0f}s"
-        deployment = ("-n", "kubeflow", "deployment/training-operator", timeout)
+        deployment = ("-n", NAMESPACE, "deployment/training-operator", timeout)
         self.kubectl("rollout", "status", *deployment, timeout=READY_SECONDS + 10)
 
-    def manifests(self, *, local_image: bool) -> str:
-        """Render the module's overlay, changed to what this project needs."""
+    def remove(self) -> None:
+        """Delete what `install` made, the definition of PyTorchJobs too; a namespace of others stays."""
+        manifests = self.manifests(removal("v1", "Namespace", NAMESPACE))
+        flags = ("--ignore-not-found", "--cascade=foreground")
+        self.kubectl("delete", *flags, "-f", "-", input_text=manifests, timeout=300)
+        if self._is_namespace_ours():
+            self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
+
+    def _is_namespace_ours(self) -> bool:
+        """Say whether nobody else made the namespace, or put anything into it that runs or keeps data."""
+        writers = "-o=jsonpath={.metadata.managedFields[*].manager}"
+        found = self.kubectl.attempt("get", "namespace", NAMESPACE, writers).stdout.split()
+        inside = self.kubectl("get", "all,persistentvolumeclaims", "-n", NAMESPACE, "--output=name")
+        return set(found) <= {FIELD_MANAGER} and not inside.strip()
+
+    def manifests(self, *patches: dict[str, object], local_image: bool = False) -> str:
+        """Render the module's overlay, changed to what this project needs, and by further patches."""
         module = self.builder.module_folder(TRAINING_OPERATOR)
         with tempfile.TemporaryDirectory(prefix="llmfinetune-") as folder:
             base = os.path.relpath(module / "manifests/overlays/standalone", Path(folder).resolve())
-            text = json.dumps(kustomization(base, local_image=local_image))
+            text = json.dumps(kustomization(base, *patches, local_image=local_image))
             Path(folder, "kustomization.yaml").write_text(text)
             return self.kubectl("kustomize", folder)
 
@@ -63,7 +79,7 @@ class TrainingOperator:
         return target
 
 
-def kustomization(base: str, *, local_image: bool) -> dict[str, object]:
+def kustomization(base: str, *patches: dict[str, object], local_image: bool) -> dict[str, object]:
     """Return a kustomization over the module's overlay: PyTorchJobs only, and our image if wanted."""
     container = "/spec/template/spec/containers/0"
     changes = [
@@ -80,17 +96,14 @@ def kustomization(base: str, *, local_image: bool) -> dict[str, object]:
         "images": [image] if local_image else [],
         "patches": [
             {"target": {"kind": "Deployment", "name": "training-operator"}, "patch": json.dumps(changes)},
-            *(crd_removal(f"{kind}jobs.kubeflow.org") for kind in OTHER_KINDS),
+            # Kinds that the operator is told not to serve.
+            *(removal(CRD_VERSION, "CustomResourceDefinition", f"{k}jobs.kubeflow.org") for k in OTHER_KINDS),
+            *patches,
         ],
     }
 
 
-def crd_removal(name: str) -> dict[str, object]:
-    """Return a patch that leaves a kind out, one that the operator is told not to serve."""
-    gone = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": name},
-        "$patch": "delete",
-    }
+def removal(version: str, kind: str, name: str) -> dict[str, object]:
+    """Return a patch that leaves an object of the module's overlay out."""
+    gone = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "$patch": "delete"}
     return {"patch": json.dumps(gone)}

@@ -28,8 +28,14 @@ class Provider(Protocol):
     def name(self) -> str:
         """Name on the command line."""
 
+    def check(self) -> None:
+        """Raise where a look tells that `up` could not succeed; builds, installs and changes nothing."""
+
+    def check_room(self) -> None:
+        """Raise unless there is disk for what cluster and images still need, at the most it takes at once."""
+
     def prepare(self, *, with_kwok: bool) -> None:
-        """Build and install what `up` needs; takes long at first and changes no cluster."""
+        """Check, then build and install what `up` needs; takes long at first and changes no cluster."""
 
     def up(self, *, with_kwok: bool) -> None:
         """Bring the cluster up with training-operator in it, from whatever state it is in."""
@@ -45,6 +51,9 @@ class Provider(Protocol):
 
     def load_image(self, name: str) -> None:
         """Make an image built here available to the cluster's nodes."""
+
+    def context(self) -> str:
+        """Return the cluster's kubectl context, also where it does not run; empty where none is chosen."""
 
     def kubectl(self) -> Kubectl:
         """Return a kubectl that addresses the cluster."""
@@ -71,7 +80,7 @@ def status_of(provider: Provider) -> Status:
         provider=provider.name,
         running=True,
         kubeconfig=str(provider.kubeconfig() or ""),
-        context=kubectl.attempt("config", "current-context").stdout.strip(),
+        context=provider.context(),
         nodes_ready=nodes.count("True"),
         nodes=len(nodes),
         training_operator=operator.stdout.strip() not in ("", "0"),

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.errors import DevClusterError
+from devcluster.kubeconfig import NAME as EMBEDDED_CONTEXT
 from devcluster.kubeconfig import write_private
 from devcluster.layout import Layout
 from devcluster.providers.base import Provider
 from devcluster.providers.embedded import EmbeddedProvider
 from devcluster.providers.existing import KubeconfigProvider
+from devcluster.providers.kind import CONTEXT as KIND_CONTEXT
 from devcluster.providers.kind import KindProvider, kind_is_usable
 
 VARIABLE = "LLMFINETUNE_PROVIDER"
 NAMES = ("kubeconfig", "kind", "embedded")
-OUR_CONTEXTS = ("llmfinetune-dev", "kind-llmfinetune-dev")
+OUR_CONTEXTS = (EMBEDDED_CONTEXT, KIND_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Machine:
 
     environment: Mapping[str, str]
     recorded: Callable[[], str | None]
-    """Provider of a cluster that an earlier `up` made and that is still there."""
+    """Provider of a cluster that an earlier `up` made, or began to make, and that no `down` ended."""
     user_cluster: Callable[[], str | None]
     """The user's current context if it answers and is not ours."""
     kind_usable: Callable[[], bool]
@@ -55,7 +57,7 @@ def choose(wanted: str, machine: Machine) -> Choice:
             )
         return Choice(forced, f"{VARIABLE} is set")
     if recorded := machine.recorded():
-        return Choice(recorded, "its cluster was brought up before")
+        return Choice(recorded, "an earlier `up` took it")
     if context := machine.user_cluster():
         return Choice("kubeconfig", f"the current context {context!r} answers")
     if machine.kind_usable():
@@ -99,7 +101,7 @@ def user_context(layout: Layout) -> str | None:
     if not has_kubeconfig(os.environ, layout):
         return None
     provider = KubeconfigProvider(layout)
-    context = provider.kubectl().attempt("config", "current-context").stdout.strip()
+    context = provider.context()
     return context if context and context not in OUR_CONTEXTS and provider.is_running() else None
 
 

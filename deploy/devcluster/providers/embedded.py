@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster.components import KWOK
-from devcluster.embedded.cluster import EmbeddedCluster
+from devcluster.components import CLUSTER, KWOK
+from devcluster.disk import require_free
+from devcluster.embedded.cluster import COLD_BUILD_GB, RUN_GB, EmbeddedCluster, require_root
 from devcluster.embedded.settings import EmbeddedSettings
+from devcluster.gobuild import GoBuilder, check_go
+from devcluster.images.build import NEEDED_GB, missing_image_gigabytes
 from devcluster.images.transfer import Transfer
+from devcluster.kubeconfig import NAME as CONTEXT
 from devcluster.kubectl import Kubectl
 from devcluster.kwok import install_kwok
 from devcluster.layout import Layout
@@ -24,8 +28,18 @@ class EmbeddedProvider:
         """The cluster behind the provider."""
         return EmbeddedCluster(EmbeddedSettings(layout=self.layout))
 
+    def check(self) -> None:
+        """Look for root, and for Go, with which programs are built and manifests fetched."""
+        require_root()
+        check_go()
+
+    def check_room(self) -> None:
+        """Look at the file system of the cache; images become part of the node without a copy."""
+        require_free(self.layout.cache, cold_start_gigabytes(self.layout))
+
     def prepare(self, *, with_kwok: bool) -> None:
         """Build programs and install packages."""
+        self.check()
         self.cluster.prepare((KWOK,) if with_kwok else ())
 
     def up(self, *, with_kwok: bool) -> None:
@@ -56,6 +70,10 @@ class EmbeddedProvider:
         Transfer(self.layout, self.cluster).load_all(node)
         return node.name
 
+    def context(self) -> str:
+        """Return the only context of the administrator's kubeconfig."""
+        return CONTEXT
+
     def kubectl(self) -> Kubectl:
         """Return the administrator's kubectl."""
         return self.cluster.kubectl
@@ -67,3 +85,9 @@ class EmbeddedProvider:
     def processes(self) -> tuple[str, ...]:
         """Return what runs."""
         return tuple(process.name for process in self.cluster.registry.all_running())
+
+
+def cold_start_gigabytes(layout: Layout) -> float:
+    """Return the room that cluster and images still need, at the most that it takes at any time."""
+    programs = COLD_BUILD_GB if GoBuilder(layout).missing(CLUSTER) else 0.0
+    return RUN_GB + programs + missing_image_gigabytes(NEEDED_GB, layout)

@@ -4,11 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster.components import KUBECTL
 from devcluster.errors import DevClusterError, NotRunningError
-from devcluster.gobuild import GoBuilder
+from devcluster.gobuild import GoBuilder, check_go
+from devcluster.images.build import NEEDED_GB, builds_with_docker, require_image_room
 from devcluster.images.registry import Registry
-from devcluster.kubectl import Kubectl, find_kubectl
+from devcluster.kubectl import Kubectl, kubectl_program, require_kubernetes
 from devcluster.layout import Layout
 from devcluster.progress import Progress
 from devcluster.training_operator import TrainingOperator
@@ -21,6 +21,21 @@ class KubeconfigProvider:
     layout: Layout
     name: str = "kubeconfig"
 
+    def check(self) -> None:
+        """Ask whether the cluster answers, how old it is, and whether training-operator must be installed."""
+        if not self.is_running():
+            raise NotRunningError(
+                "the kubeconfig's current context does not answer",
+                hint="check `kubectl config current-context`, or use --provider embedded or kind",
+            )
+        require_kubernetes(self.kubectl(), hint="upgrade it, or use --provider embedded or kind")
+        if not self._training_operator().is_installed():
+            check_go()
+
+    def check_room(self) -> None:
+        """Look where images are built."""
+        require_image_room(NEEDED_GB, self.layout, with_docker=builds_with_docker(self.name))
+
     def prepare(self, *, with_kwok: bool) -> None:
         """Refuse what this provider does not have."""
         if with_kwok:
@@ -28,15 +43,11 @@ class KubeconfigProvider:
                 "KWOK is not installed into a cluster of yours",
                 hint="use --provider embedded for simulated nodes",
             )
+        self.check()
 
     def up(self, *, with_kwok: bool) -> None:
-        """Check that the cluster answers, and install training-operator only where it is missing."""
-        if not self.is_running():
-            raise NotRunningError(
-                "the kubeconfig's current context does not answer",
-                hint="check `kubectl config current-context`, or use --provider embedded or kind",
-            )
-        operator = TrainingOperator(GoBuilder(self.layout), self.kubectl())
+        """Install training-operator only where it is missing."""
+        operator = self._training_operator()
         if operator.is_installed():
             print("training-operator: found, left as it is", file=sys.stderr)
             return
@@ -49,7 +60,7 @@ class KubeconfigProvider:
 
     def is_running(self) -> bool:
         """Say whether the current context answers."""
-        return self.kubectl().attempt("get", "--raw=/readyz", "--request-timeout=5s").returncode == 0
+        return self.kubectl().is_answered()
 
     def image(self, name: str) -> str:
         """Return the name in the user's registry; only the user knows which one the cluster pulls from."""
@@ -59,9 +70,13 @@ class KubeconfigProvider:
         """Push the image to the user's registry."""
         Registry.from_environment(self.layout).push(name)
 
+    def context(self) -> str:
+        """Return the user's current context."""
+        return self.kubectl().attempt("config", "current-context").stdout.strip()
+
     def kubectl(self) -> Kubectl:
         """Return kubectl under the user's environment."""
-        return Kubectl(find_kubectl() or self._built_kubectl())
+        return Kubectl(kubectl_program(self.layout))
 
     def kubeconfig(self) -> Path | None:
         """Return None: the environment names it."""
@@ -71,7 +86,5 @@ class KubeconfigProvider:
         """Return nothing: nothing runs here."""
         return ()
 
-    def _built_kubectl(self) -> Path:
-        builder = GoBuilder(self.layout)
-        builder.ensure([KUBECTL], Progress(1))
-        return builder.path(KUBECTL)
+    def _training_operator(self) -> TrainingOperator:
+        return TrainingOperator(GoBuilder(self.layout), self.kubectl())

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.components import ALL, KUBELET, SOURCES, by_name
-from devcluster.errors import DevClusterError
-from devcluster.gobuild import go_version
+from devcluster.components import ALL, KUBELET, SOURCES, TRAINING_OPERATOR, by_name
+from devcluster.errors import DevClusterError, MissingRequirementError
+from devcluster.gobuild import GoBuilder
+from devcluster.layout import Layout
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -30,9 +31,9 @@ def test_unknown_component_names_the_known_ones() -> None:
     assert "kube-apiserver" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("text", "want"),
-    [("go1.26.8", (1, 26)), ("go1.27rc1", (1, 27)), ("go1.26-custom", (1, 26)), ("devel", (0, 0))],
-)
-def test_go_version(text: str, want: tuple[int, int]) -> None:
-    assert go_version(text) == want
+def test_manifests_of_a_module_need_go_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    builder = GoBuilder(Layout(cache=tmp_path, state=tmp_path))
+    with pytest.raises(MissingRequirementError, match="'go'") as caught:
+        builder.module_folder(TRAINING_OPERATOR)
+    assert "Go 1.26" in caught.value.hint
