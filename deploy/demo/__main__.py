@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from demo.cluster import ClusterError
+from demo.down import down
 from demo.follow import FineTuneFailedError
-from demo.run import down, run
+from demo.run import run
 from devcluster.errors import DevClusterError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from demo.kubectl import Namespace
 from demo.objects import MODEL_CLAIM, MODEL_FILE, MODEL_MOUNT, config_map, pod
+from demo.pods import SUCCEEDED, wait_for_pod
 from demo.stack import trainer_image
 
 QUESTIONS = (
@@ -35,9 +36,7 @@ def ask(namespace: Namespace, claim_name: str, questions: tuple[str, ...] = QUES
     claims = {claim_name: WORKSPACE, MODEL_CLAIM: MODEL_MOUNT}
     image, mounts = trainer_image(namespace), {POD: "/questions"}
     namespace.apply(pod(POD, image=image, command=command, claims=claims, config_maps=mounts))
-    namespace.run(
-        "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{POD}", "--timeout=300s", timeout=320
-    )
+    wait_for_pod(namespace, POD, SUCCEEDED)
     answers = json.loads(namespace.run("logs", POD).strip().splitlines()[-1])
     namespace.run("delete", "pod", POD, "--wait=false")
     return [Answer(a["question"], a["before"].strip(), a["after"].strip()) for a in answers]

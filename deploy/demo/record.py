@@ -11,15 +11,27 @@ class Made(NamedTuple):
     """What was made, in the cluster of one kubectl context."""
 
     context: str
+    provider: str = "auto"
     cluster: bool = False
     operator: bool = False
+    training_operator: bool = False
+
+    def joined(self, earlier: "Made") -> "Made":
+        """Returns what either made."""
+        pairs = zip(self[2:], earlier[2:], strict=True)
+        return Made(self.context, self.provider, *(one or other for one, other in pairs))
 
 
 def remember(repository: Path, made: Made) -> None:
-    """Records what a run makes; what an earlier run made in the same cluster stays on record."""
+    """Records what a run is about to make; what an earlier one made in the same cluster stays on record."""
     earlier = recall(repository)
     if earlier is not None and earlier.context == made.context:
-        made = Made(made.context, made.cluster or earlier.cluster, made.operator or earlier.operator)
+        made = made.joined(earlier)
+    replace(repository, made)
+
+
+def replace(repository: Path, made: Made) -> None:
+    """Records what is there now."""
     path = repository / PLACE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(made._asdict()))

@@ -1,4 +1,4 @@
-"""The demonstration from an empty machine to an adapter, and back."""
+"""The demonstration from an empty machine to an adapter."""
 
 import sys
 import time
@@ -9,11 +9,10 @@ from demo.answers import ask
 from demo.follow import follow
 from demo.kubectl import Namespace
 from demo.objects import DATA_CONFIG_MAP, config_map, namespace
-from demo.record import Made, forget, recall, remember
-from demo.stack import context, has_operator, install_operator, load_model, remove_operator
+from demo.record import Made, remember
+from demo.stack import has_operator, install_operator, load_model
 from demo.text import closing_line, heading, show_answers
 from devcluster.command import run as run_program
-from devcluster.errors import DevClusterError
 
 NAMESPACE = "llmfinetune-demo"
 NAME = "api-questions"
@@ -45,46 +44,21 @@ def run(repository: Path) -> None:
     print(closing_line(finished, seconds=time.monotonic() - started))
 
 
-def down(repository: Path) -> None:
-    """Removes what `run` made: the cluster, or only the namespace and the operator in a cluster found.
-
-    Raises:
-        DevClusterError: kubectl addresses another cluster than the one in which it was made.
-    """
-    made = recall(repository)
-    if made is None:
-        print("demo: nothing is on record as made by `make demo` in this checkout; nothing was removed.")
-        return
-    if made.cluster:
-        cluster.take_down()
-    elif cluster.chosen_provider().is_running():
-        _clear(Namespace(cluster.kubectl(), NAMESPACE), made, repository)
-    forget(repository)
-    print("demo: removed. Caches stay below ~/.cache (llmfinetune, go-build, uv) and ~/go/pkg/mod.")
-
-
-def _clear(place: Namespace, made: Made, repository: Path) -> None:
-    if (current := context(place)) != made.context:
-        raise DevClusterError(
-            f"the demonstration ran in context {made.context!r}, and kubectl addresses {current!r}",
-            hint=f"kubectl config use-context {made.context}",
-        )
-    place.run("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=300)
-    others = place.get("llmfinetunes", "--all-namespaces")["items"] if made.operator else []
-    if others:
-        print(f"demo: the operator stays: {len(others)} other fine-tunes would go with it.")
-    elif made.operator:
-        remove_operator(place, repository)
-
-
 def _install(repository: Path) -> Namespace:
     print(heading("a cluster"))
-    made_cluster = cluster.bring_up()
+    found = cluster.find()
+    made = Made(found.context, found.provider)
+    # On record before it is made: what a run leaves that fails halfway is to be found as well.
+    if found.is_running:
+        remember(repository, made._replace(training_operator=not found.has_training_operator))
+    else:
+        remember(repository, made._replace(cluster=True))
+    cluster.bring_up()
     place = Namespace(cluster.kubectl(), NAMESPACE)
-    remember(repository, Made(context(place), cluster=made_cluster, operator=not has_operator(place)))
     print(heading("images"))
     images = cluster.load_images()
     print(heading("the operator"))
+    remember(repository, made._replace(operator=not has_operator(place)))
     install_operator(place, repository, images)
     print("operator: ready")
     return place

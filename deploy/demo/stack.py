@@ -6,6 +6,7 @@ from pathlib import Path
 
 from demo.kubectl import Namespace
 from demo.objects import MODEL_CLAIM, MODEL_FILE, MODEL_MOUNT, claim, pod
+from demo.pods import READY, wait_for_pod
 
 OVERLAY = "deploy/kustomize/overlays/dev"
 OPERATOR_NAMESPACE = "llmfinetune-system"
@@ -39,12 +40,19 @@ def trainer_image(namespace: Namespace) -> str:
 
 def has_operator(namespace: Namespace) -> bool:
     """Returns whether an operator is installed already, by whomever."""
-    return bool(namespace.kubectl.attempt("get", "crd", RESOURCE).returncode == 0)
+    return has_kind(namespace, RESOURCE)
 
 
-def context(namespace: Namespace) -> str:
-    """Returns the kubectl context that is addressed."""
-    return namespace.run("config", "current-context").strip()
+def has_kind(namespace: Namespace, definition: str) -> bool:
+    """Returns whether the cluster has a resource definition."""
+    return bool(namespace.kubectl.attempt("get", "crd", definition).returncode == 0)
+
+
+def count(namespace: Namespace, definition: str) -> int:
+    """Returns how many resources of a definition there are in the whole cluster; none where it has none."""
+    if not has_kind(namespace, definition):
+        return 0
+    return len(namespace.get(definition, "--all-namespaces")["items"])
 
 
 def remove_operator(namespace: Namespace, repository: Path) -> None:
@@ -71,7 +79,7 @@ def load_model(namespace: Namespace) -> None:
     namespace.run("delete", "pod", LOADER, "--ignore-not-found")
     image = trainer_image(namespace)
     namespace.apply(pod(LOADER, image=image, command=["sleep", "3600"], claims={MODEL_CLAIM: MODEL_MOUNT}))
-    namespace.run("wait", "--for=condition=Ready", f"pod/{LOADER}", "--timeout=300s", timeout=320)
+    wait_for_pod(namespace, LOADER, READY)
     source, target = model_file(), f"{MODEL_MOUNT}/{MODEL_FILE}"
     there = namespace.run(
         "exec", LOADER, "--", "sh", "-c", f"stat -c %s {target} 2>/dev/null || echo 0"

@@ -6,9 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from demo.cluster import ClusterError
-from devcluster.errors import DevClusterError
-from tests.e2e.place import opened
+from tests.e2e.place import NoClusterError, opened
 from tests.e2e.session import Session
 
 NAMESPACE = "llmfinetune-e2e"
@@ -21,7 +19,7 @@ def session() -> Iterator[Session]:
     with ExitStack() as stack:
         try:
             found = stack.enter_context(opened(NAMESPACE))
-        except (ClusterError, DevClusterError) as error:
+        except NoClusterError as error:
             if os.environ.get(REQUIRED):
                 raise
             pytest.skip(f"no cluster can be had here: {error}")

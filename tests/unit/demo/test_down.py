@@ -8,82 +8,118 @@ from types import SimpleNamespace
 
 import pytest
 
-from demo import run as demonstration
-from demo.record import Made, recall, remember
+from demo import down as way_back
+from demo.record import PLACE, Made, recall, remember
+from demo.stack import RESOURCE
 from demo.text import closing_line
-from devcluster.errors import DevClusterError
+from devcluster.errors import DevClusterError, NotRunningError
+from devcluster.training_operator import CRD
 
 MINE = "mine"
 
 
 @dataclass
 class Cluster:
-    """A cluster that answers as kubectl would, and notes what it is told."""
+    """A cluster, and the provider of it, that answers as kubectl would and notes what it is told."""
 
     fine_tunes_of_others: int = 0
+    jobs_of_others: int = 0
+    running: bool = True
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    removed_training_operator: bool = False
     taken_down: bool = False
 
     def __call__(self, *arguments: str, **_: object) -> str:
         self.calls.append(arguments)
-        if arguments[-2:] == ("config", "current-context"):
-            return f"{MINE}\n"
-        return json.dumps({"items": [{}] * self.fine_tunes_of_others})
+        counts = {RESOURCE: self.fine_tunes_of_others, CRD: self.jobs_of_others}
+        return json.dumps({"items": [{}] * next((counts[a] for a in arguments if a in counts), 0)})
 
     def attempt(self, *_: str) -> CompletedProcess[str]:
         return CompletedProcess([], 0, "", "")
 
+    def context(self) -> str:
+        return MINE
+
     def is_running(self) -> bool:
-        return True
+        return self.running
+
+    def kubectl(self) -> "Cluster":
+        return self
+
+    def remove(self) -> None:
+        self.removed_training_operator = True
 
     @property
     def removed(self) -> set[str]:
         """What was deleted; the operator goes by its manifests."""
         deletions = [call for call in self.calls if "delete" in call]
-        return {"namespace" if "namespace" in call else "operator" for call in deletions}
+        found = {"namespace" if "namespace" in call else "operator" for call in deletions}
+        return found | ({"training-operator"} if self.removed_training_operator else set())
 
 
 @dataclass(frozen=True)
 class Case:
     made: Made | None
     others: int = 0
+    jobs: int = 0
     removed: frozenset[str] = frozenset()
     taken_down: bool = False
+    left: Made | None = None
+    """What stays on record."""
 
 
 CASES = {
     "nothing on record: nothing is touched": Case(made=None),
-    "the demonstration's own cluster goes as a whole": Case(made=Made(MINE, cluster=True), taken_down=True),
-    "namespace and operator, where the operator came with the demonstration": Case(
+    "the demonstration's own cluster goes as a whole": Case(
+        made=Made(MINE, cluster=True, operator=True), taken_down=True
+    ),
+    "namespace and both operators, where they came with the demonstration": Case(
+        made=Made(MINE, operator=True, training_operator=True),
+        removed=frozenset({"namespace", "operator", "training-operator"}),
+    ),
+    "a training-operator that was there before stays": Case(
         made=Made(MINE, operator=True), removed=frozenset({"namespace", "operator"})
     ),
     "an operator that was there before stays": Case(made=Made(MINE), removed=frozenset({"namespace"})),
-    "an operator that others use by now stays": Case(
-        made=Made(MINE, operator=True), others=2, removed=frozenset({"namespace"})
+    "operators that others use by now stay, and stay on record": Case(
+        made=Made(MINE, operator=True, training_operator=True),
+        others=2,
+        removed=frozenset({"namespace"}),
+        left=Made(MINE, operator=True, training_operator=True),
+    ),
+    "a training-operator that serves jobs of others stays alone": Case(
+        made=Made(MINE, operator=True, training_operator=True),
+        jobs=1,
+        removed=frozenset({"namespace", "operator"}),
+        left=Made(MINE, training_operator=True),
     ),
 }
 
 
 def place(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def take_down() -> None:
+    def take_down(_: str) -> None:
         cluster.taken_down = True
 
-    doubles = {"kubectl": lambda: cluster, "chosen_provider": lambda: cluster, "take_down": take_down}
-    monkeypatch.setattr(demonstration, "cluster", SimpleNamespace(**doubles))
+    doubles = {
+        "chosen_provider": lambda _: cluster,
+        "training_operator": lambda _: cluster,
+        "take_down": take_down,
+    }
+    monkeypatch.setattr(way_back, "cluster", SimpleNamespace(**doubles))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_only_what_the_demonstration_made_is_removed(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = Cluster(fine_tunes_of_others=case.others)
+    cluster = Cluster(fine_tunes_of_others=case.others, jobs_of_others=case.jobs)
     place(cluster, monkeypatch)
     if case.made:
         remember(tmp_path, case.made)
-    demonstration.down(tmp_path)
+    way_back.down(tmp_path)
     assert cluster.removed == case.removed
     assert cluster.taken_down == case.taken_down
-    assert recall(tmp_path) is None
+    assert recall(tmp_path) == case.left
 
 
 def test_another_cluster_than_that_of_the_demonstration_is_left_alone(
@@ -93,10 +129,28 @@ def test_another_cluster_than_that_of_the_demonstration_is_left_alone(
     place(cluster, monkeypatch)
     remember(tmp_path, Made("theirs", operator=True))
     with pytest.raises(DevClusterError, match=r"'theirs'.*'mine'") as caught:
-        demonstration.down(tmp_path)
+        way_back.down(tmp_path)
     assert caught.value.hint == "kubectl config use-context theirs"
     assert not cluster.removed
     assert recall(tmp_path) is not None
+
+
+def test_a_cluster_that_does_not_answer_is_no_cluster_that_was_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(Cluster(running=False), monkeypatch)
+    remember(tmp_path, Made(MINE, operator=True))
+    with pytest.raises(NotRunningError, match="does not answer") as caught:
+        way_back.down(tmp_path)
+    assert f"rm {PLACE}" in caught.value.hint
+    assert recall(tmp_path) == Made(MINE, operator=True)
+
+
+def test_without_a_record_the_ways_out_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    way_back.down(tmp_path)
+    said = capsys.readouterr().out
+    assert "make cluster-down" in said
+    assert "kubectl delete namespace llmfinetune-demo" in said
 
 
 def test_a_second_run_does_not_forget_what_the_first_made(tmp_path: Path) -> None:

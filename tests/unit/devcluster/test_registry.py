@@ -36,6 +36,6 @@ def test_a_registry_that_is_not_named_is_told_before_anything_is_built(
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(DevClusterError, match=VARIABLE) as caught:
-        cluster.bring_up()
+        cluster.find()
     assert f"{VARIABLE}=HOST/PATH" in caught.value.hint
     assert not (tmp_path / "cache").exists()
