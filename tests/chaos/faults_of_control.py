@@ -90,12 +90,6 @@ TRAINING_OPERATOR_DOWN = Fault(
     heal=lambda v: v.deploy(TRAINING_OPERATOR, replicas=1),
     told=restart_counted,
 )
-TRAINING_OPERATOR_GLITCH = Fault(
-    name="training-operator restarted, worker lost",
-    inject=lose_worker_without_training_operator(0),
-    heal=lambda v: v.deploy(TRAINING_OPERATOR, replicas=1),
-    told=restart_counted,
-)
 API_SERVER_RESTARTED = Fault(
     name="API server restarted",
     inject=restart_api_server,
