@@ -130,8 +130,10 @@ clean: ## Remove .venv and build/; caches outside the checkout stay
 	rm -rf .venv build
 
 $(UV): requirements/uv.txt
-	@echo "venv: installing uv into build/tools"
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "Linux on x86-64 is needed, for which the locked packages are; this is $$(uname -sm)"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "Python 3.11 or 3.12 is needed: set PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python lacks what makes environments: on Debian and Ubuntu, apt-get install python3-venv"; exit 2; }
+	@echo "venv: installing uv into build/tools"
 	@$(PYTHON) -m venv build/tools
 	@build/tools/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	@touch $@
