@@ -46,7 +46,7 @@ def test_warm_start_begins_with_what_was_learnt(heirs: dict[str, Object]) -> Non
     assert heirs[WARM]["status"]["progress"]["totalSteps"] == 2
 
 
-def test_what_does_not_fit_is_named_before_a_worker_starts(session: Session, heirs: dict[str, Object]) -> None:
+def test_what_does_not_fit_is_named_before_workers_start(session: Session, heirs: dict[str, Object]) -> None:
     failure = heirs[UNLIKE]["status"]["failure"]
     assert failure["reason"] == "ResumeFromMismatch"
     assert "rank" in failure["message"]
