@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import ROOT, record
-from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, middle_of, with_efficiency
+from benchmarks.scaling.figures import Job, Steps, StepTimes, group_figures, middle_of
 from benchmarks.trainers.setup import find_data, make_setup
 from benchmarks.trainers.workload import Workload
 
@@ -41,51 +41,57 @@ def main() -> None:
         targets=list(setup.workload.targets),
     )
     (output / "job.json").write_text(json.dumps(asdict(job)), encoding="utf-8")
-    rounds = [
-        with_efficiency([measured(job, count) for count in options.processes]) for _ in range(options.rounds)
-    ]
+    rounds = [[measured(job, count) for count in options.processes] for _ in range(options.rounds)]
     figures = {"threads_per_process": job.threads, "rounds": options.rounds, "groups": middle_of(rounds)}
     record("scaling", figures)
     print(table(figures))
 
 
 def measured(job: Job, count: int) -> dict[str, Any]:
-    """Figures of so many ranks."""
-    return group_figures(run_group(job, count), shares_cores=job.shares_cores(count))
+    """Figures of so many ranks, and of as many processes of their own."""
+    together = run(job, count, world_size=count)
+    apart = run(job, count, world_size=1) if count > 1 else together
+    return group_figures(together, apart, shares_cores=job.shares_cores(count))
 
 
-def run_group(job: Job, count: int) -> list[RankReport]:
-    """Runs so many ranks at once; their reports in order.
+def run(job: Job, count: int, *, world_size: int) -> list[Steps]:
+    """Runs so many ranks at once, as one world or each in a world of its own; their steps in order.
 
     Raises:
         RuntimeError: a rank failed; the message is the end of its log.
     """
-    output = Path(job.output)
-    port = _free_port()
-    ranks = [_started(output, rank, count, port=port, threads=job.threads) for rank in range(count)]
+    output, port = Path(job.output), _free_port()
+    places = [output / f"{count}-of-{world_size}-{number}.json" for number in range(count)]
+    environment = _environment(world_size, port=port, threads=job.threads)
+    ranks = [
+        _started(output / "job.json", place, environment | {"RANK": str(number)})
+        for number, place in enumerate(places)
+    ]
     try:
         codes = [rank.wait(TIMEOUT_SECONDS) for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()
     if any(codes):
-        log = output / f"{count}-{next(rank for rank, code in enumerate(codes) if code)}.log"
+        log = next(place for place, code in zip(places, codes, strict=True) if code).with_suffix(".log")
         raise RuntimeError(f"{log}: {log.read_text(encoding='utf-8')[-600:]}")
-    return [_report(output / f"{count}-{rank}.json") for rank in range(count)]
+    return [_steps(place) for place in places]
 
 
-def _started(output: Path, rank: int, count: int, *, port: int, threads: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
-        "RANK": str(rank),
-        "WORLD_SIZE": str(count),
+def _environment(world_size: int, *, port: int, threads: int) -> dict[str, str]:
+    return os.environ | {
+        "WORLD_SIZE": str(world_size),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": os.pathsep.join(["trainer", "."]),
         "PYTHONWARNINGS": "ignore",
     }
-    command = [sys.executable, "-m", "benchmarks.scaling.worker", str(output / "job.json")]
-    with (output / f"{count}-{rank}.log").open("wb") as log:
+
+
+def _started(job: Path, output: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "benchmarks.scaling.worker", str(job), str(output)]
+    with output.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
@@ -95,21 +101,21 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _report(path: Path) -> RankReport:
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return RankReport(gemm=tuple(values["gemm"]), steps=[StepTimes(**step) for step in values["steps"]])
+def _steps(path: Path) -> Steps:
+    return [StepTimes(**step) for step in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def table(figures: dict[str, Any]) -> str:
     """The figures as text."""
     lines = [
         f"{figures['threads_per_process']} core(s) a process",
-        "processes  tokens/s  speed-up     step  communication  waiting  computing, of the ideal  all, of it",
+        "processes  tokens/s  ideal     step  communication  waiting  computing, of the ideal  all, of it",
     ]
     for group in figures["groups"]:
         shared = "  (processes take turns on cores)" if group["shares_cores"] else ""
         lines.append(
-            f"{group['processes']:>9}  {group['tokens_per_second']:>8.0f}  {group['speedup']:>7.2f}x  "
+            f"{group['processes']:>9}  {group['tokens_per_second']:>8.0f}  "
+            f"{group['ideal_tokens_per_second']:>5.0f}  "
             f"{group['step_seconds']:>5.1f} s  {group['communication_share']:>13.2%}  "
             f"{group['wait_share']:>7.2%}  {group['compute_efficiency']:>23.1%}  "
             f"{group['efficiency']:>10.1%}{shared}"

@@ -1,6 +1,6 @@
 """What is measured, and the figures that follow. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,53 +48,45 @@ class StepTimes:
         return self.compute_seconds + self.wait_seconds + self.communication_seconds
 
 
-@dataclass(frozen=True, kw_only=True)
-class RankReport:
-    """One rank's steps, and the speed of its matrix product before and after, all ranks at once."""
-
-    gemm: tuple[float, float]
-    steps: list[StepTimes]
+Steps = Sequence[StepTimes]
+"""Those of one rank."""
 
 
-def group_figures(reports: Sequence[RankReport], *, shares_cores: bool) -> dict[str, Any]:
+def group_figures(together: Sequence[Steps], apart: Sequence[Steps], *, shares_cores: bool) -> dict[str, Any]:
     """Figures of one number of ranks.
 
-    Ranks leave a sum together, so the first rank's clock is that of the group.
+    The ideal is what as many processes do on the same cores at the same time without knowing of each other,
+    each with the whole batch: what compute alone gives where cores share a memory, and a clock. What a group
+    lacks of it is communication, waiting, and what sharing a batch costs in computing (`compute_efficiency`):
+    smaller micro-batches, and a prefix once on every rank.
+
+    Args:
+        together: the group's ranks. They leave a sum together, so the first one's clock is that of all.
+        apart: as many processes of their own.
+        shares_cores: whether they have to take turns on cores.
     """
-    steps = [step for report in reports for step in report.steps]
+    steps = [step for rank in together for step in rank]
     seconds = sum(step.seconds for step in steps)
-    own = reports[0].steps
+    communication = sum(step.communication_seconds for step in steps) / seconds
+    waiting = sum(step.wait_seconds for step in steps) / seconds
+    ideal = sum(speed(alone) for alone in apart)
+    efficiency = speed(together[0]) / ideal
     return {
-        "processes": len(reports),
+        "processes": len(together),
         "shares_cores": shares_cores,
-        "tokens_per_second": sum(step.tokens for step in own) / sum(step.seconds for step in own),
-        "step_seconds": sum(step.seconds for step in own) / len(own),
-        "communication_share": sum(step.communication_seconds for step in steps) / seconds,
-        "wait_share": sum(step.wait_seconds for step in steps) / seconds,
-        "gemm_gflops": sum(sum(report.gemm) / 2 for report in reports) / 1e9,
+        "tokens_per_second": speed(together[0]),
+        "ideal_tokens_per_second": ideal,
+        "step_seconds": sum(step.seconds for step in together[0]) / len(together[0]),
+        "communication_share": communication,
+        "wait_share": waiting,
+        "efficiency": efficiency,
+        "compute_efficiency": efficiency / (1 - communication - waiting),
     }
 
 
-def with_efficiency(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Adds how far each group is from the ideal that its cores allow.
-
-    The ideal is the first group's speed, times how much faster the group's cores together multiply matrices
-    than the first group's: what compute alone would give, on cores that are shared too. What is missing is
-    communication, waiting, and computing that takes longer than the matrix product says
-    (`compute_efficiency`).
-    """
-    first = groups[0]
-    return [
-        {
-            **group,
-            "speedup": speed / first["tokens_per_second"],
-            "efficiency": speed / ideal,
-            "compute_efficiency": speed / ideal / (1 - group["communication_share"] - group["wait_share"]),
-        }
-        for group in groups
-        for speed in [group["tokens_per_second"]]
-        for ideal in [first["tokens_per_second"] * group["gemm_gflops"] / first["gemm_gflops"]]
-    ]
+def speed(steps: Steps) -> float:
+    """Tokens per second over some steps."""
+    return sum(step.tokens for step in steps) / sum(step.seconds for step in steps)
 
 
 def middle_of(rounds: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:

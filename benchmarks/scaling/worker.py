@@ -1,4 +1,4 @@
-"""One rank: `python -m benchmarks.scaling.worker <job.json>`, with torchrun's variables in its environment.
+"""One rank: `python -m benchmarks.scaling.worker <job.json> <report.json>`, with torchrun's variables.
 
 It takes its share of every step as a training run does, but for the optimizer, and writes how long it
 computed, waited for the slowest rank, and summed gradients.
@@ -15,19 +15,16 @@ import torch
 
 from benchmarks.engine.batches import MemorySamples, load_samples
 from benchmarks.engine.models import make_model
-from benchmarks.scaling.figures import Job, RankReport, StepTimes
+from benchmarks.scaling.figures import Job, StepTimes
 from llmfinetune_trainer.config.run import LoraConfig, TrainingConfig
 from llmfinetune_trainer.engine.batches import micro_batch, plan_step
 from llmfinetune_trainer.engine.distributed import Ranks, joined
 from llmfinetune_trainer.engine.fused import FusedGradients
 from llmfinetune_trainer.model.lora import Adapters, attach_adapters
 
-SIZE = 1024
-PEAK_SECONDS = 1.5
-
 
 def main() -> None:
-    """Measures the job's steps, between two measurements of the matrix product on all ranks at once."""
+    """Measures the job's steps."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     os.sched_setaffinity(0, job.cores_of(int(os.environ["RANK"])))
     torch.set_num_threads(job.threads)
@@ -37,11 +34,8 @@ def main() -> None:
     samples = load_samples(Path(job.data), Path(job.model), rows=job.batch_size * job.steps)
     with joined("gloo") as ranks:
         step(engine, adapters, samples, ranks, job, number=0, most_packs=1)
-        before = matrix_speed(ranks)
         times = [step(engine, adapters, samples, ranks, job, number=number) for number in range(job.steps)]
-        report = RankReport(gemm=(before, matrix_speed(ranks)), steps=times)
-        output = Path(job.output) / f"{ranks.world_size}-{ranks.rank}.json"
-    output.write_text(json.dumps(asdict(report)), encoding="utf-8")
+    Path(sys.argv[2]).write_text(json.dumps([asdict(each) for each in times]), encoding="utf-8")
 
 
 def step(
@@ -70,19 +64,6 @@ def step(
     ranks.sum(adapters.bucket)
     summed = time.perf_counter()
     return StepTimes(plan.num_tokens, computed - started, met - computed, summed - met)
-
-
-def matrix_speed(ranks: Ranks) -> float:
-    """Operations per second of bf16 products on this rank's cores, by the wall, all ranks at once."""
-    a, b = (torch.randn(SIZE, SIZE).bfloat16() for _ in range(2))
-    out = torch.empty_like(a)
-    torch.mm(a, b, out=out)
-    ranks.barrier()
-    started, products = time.perf_counter(), 0
-    while time.perf_counter() - started < PEAK_SECONDS:
-        torch.mm(a, b, out=out)
-        products += 1
-    return 2.0 * SIZE**3 * products / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Scaling figures from ranks' reports."""
 
 import pytest
-from benchmarks.scaling.figures import Job, RankReport, StepTimes, group_figures, middle_of, with_efficiency
+from benchmarks.scaling.figures import Job, StepTimes, group_figures, middle_of
 
 
 def job(*, cores: int, threads: int) -> Job:
@@ -23,28 +23,21 @@ def test_every_rank_has_its_own_cores_while_there_are_enough() -> None:
     assert [four.shares_cores(ranks) for ranks in (1, 2, 3)] == [False, False, True]
 
 
-def test_shares_of_a_step_are_those_of_all_ranks_together() -> None:
-    fast = RankReport(gemm=(90e9, 110e9), steps=[StepTimes(400, 1.0, 0.9, 0.1)])
-    slow = RankReport(gemm=(100e9, 100e9), steps=[StepTimes(400, 1.9, 0.0, 0.1)])
-    figures = group_figures([fast, slow], shares_cores=False)
+def test_a_group_is_held_against_as_many_processes_of_their_own() -> None:
+    fast, slow = [StepTimes(400, 1.0, 0.9, 0.1)], [StepTimes(400, 1.9, 0.0, 0.1)]
+    alone = [StepTimes(400, 4.0, 0.0, 0.0), StepTimes(400, 4.0, 0.0, 0.0)]
+    figures = group_figures([fast, slow], [alone, [StepTimes(400, 3.2, 0.0, 0.0)]], shares_cores=False)
     assert figures["tokens_per_second"] == pytest.approx(200.0)
+    assert figures["ideal_tokens_per_second"] == pytest.approx(225.0)
     assert figures["communication_share"] == pytest.approx(0.05)
     assert figures["wait_share"] == pytest.approx(0.225)
-    assert figures["gemm_gflops"] == pytest.approx(200.0)
+    assert figures["efficiency"] == pytest.approx(200 / 225)
+    assert figures["compute_efficiency"] == pytest.approx(200 / 225 / 0.725)
 
 
-def test_the_ideal_is_what_the_cores_of_a_group_can_multiply() -> None:
-    groups = [
-        {"tokens_per_second": 100.0, "gemm_gflops": 200.0, "communication_share": 0.0, "wait_share": 0.0},
-        {"tokens_per_second": 171.0, "gemm_gflops": 360.0, "communication_share": 0.01, "wait_share": 0.04},
-        {"tokens_per_second": 180.0, "gemm_gflops": 360.0, "communication_share": 0.0, "wait_share": 0.0},
-    ]
-    alone, two, shared = with_efficiency(groups)
-    assert alone["efficiency"] == pytest.approx(1.0)
-    assert two["speedup"] == pytest.approx(1.71)
-    assert two["efficiency"] == pytest.approx(0.95)
-    assert two["compute_efficiency"] == pytest.approx(1.0), "all that is missing is waiting and communication"
-    assert shared["efficiency"] == pytest.approx(1.0)
+def test_one_process_is_its_own_ideal() -> None:
+    alone = [[StepTimes(400, 2.0, 0.0, 0.0)]]
+    assert group_figures(alone, alone, shares_cores=False)["efficiency"] == pytest.approx(1.0)
 
 
 def test_a_slow_round_of_one_number_of_processes_is_left_out() -> None:
