@@ -55,12 +55,9 @@ def desired_configuration(view: View) -> list[dict[str, Any]]:
 
 
 def desired_prepare_job(view: View) -> dict[str, Any]:
-    """The prepare Job. Only it gets the sources and the Hugging Face token: workers read what it left on the
-    volume."""
-    shared = [
-        *volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim),
-        *volumes.sources(view.run_config),
-    ]
+    """The prepare Job. Only it gets the sources and the Hugging Face token: workers read what it left."""
+    workspace = volumes.shared_volumes(view.run_config, existing_claim=view.spec.storage.existing_claim)
+    shared = [*workspace, *volumes.sources(view.run_config, workspace)]
     reference = view.spec.model.token_secret_ref
     token = [volumes.hugging_face_token(reference)] if reference else []
     origin = volumes.origin(view.run_config, shared)

@@ -103,10 +103,10 @@ class Gatherer:
         return replace(observed, children={**observed.children, ref: found})
 
     async def _unwatched(self, key: Key, fine_tune: Object, memory: Memory) -> dict[ChildRef, Object]:
-        memory.unwatched -= self._store.refs(key)
-        claims = {ref for ref in names.child_refs(fine_tune) if ref.kind == "PersistentVolumeClaim"}
-        foreign = {ref for ref in claims if ref.name != names.claim(key.name)}
-        found = {ref: await self._reader.read(ref, key.namespace) for ref in foreign | memory.unwatched}
+        held = self._store.refs(key)
+        memory.unwatched -= held
+        asked = memory.unwatched | (_claims_to_read(fine_tune, has_children=bool(held)) - held)
+        found = {ref: await self._reader.read(ref, key.namespace) for ref in asked}
         there = {ref: obj for ref, obj in found.items() if obj is not None}
         memory.unwatched &= there.keys()
         return there
@@ -135,6 +135,14 @@ class Gatherer:
             memory.warnings_interval = min(2 * memory.warnings_interval, WARNINGS_MOST_SECONDS)
             memory.warnings_due = now + timedelta(seconds=memory.warnings_interval)
         return memory.warnings
+
+
+def _claims_to_read(fine_tune: Object, *, has_children: bool) -> set[ChildRef]:
+    """The claim, as it can be there though no watch tells of it: the user's has no label of ours, and anybody
+    can take the label of our own away, with all work on it. Only before anything was made it is not looked
+    for, as making it tells."""
+    has_begun = has_children or bool(fine_tune.get("status"))
+    return {names.claim_ref(fine_tune)} if has_begun or names.existing_claim(fine_tune) else set()
 
 
 def _known_ca(children: Mapping[ChildRef, Object], key: Key) -> str:

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llmfinetune_operator.constants import API_VERSION, KIND, LABEL_NAME, LABEL_QUEUE
+from llmfinetune_operator.constants import (
+    API_VERSION,
+    FIELD_MANAGER,
+    KIND,
+    LABEL_MANAGED_BY,
+    LABEL_NAME,
+    LABEL_QUEUE,
+)
 from llmfinetune_operator.observed import Object
 from llmfinetune_operator.resources import labels
 
@@ -23,15 +30,17 @@ class Owner:
         return cls(namespace=metadata["namespace"], name=metadata["name"], uid=metadata["uid"])
 
     def owns(self, obj: Object) -> bool:
-        """Whether a live object is controlled by this fine-tune, or carries its label and has no controller.
+        """Whether a live object with a child's name is controlled by this fine-tune, or has no controller and
+        carries its label or this operator's marks.
 
-        A claim that an earlier fine-tune of this name left behind is of the second kind.
+        A retained claim is of the second kind, also one that an earlier fine-tune of this name left behind.
+        It holds all work: whoever edits its labels does not take it away.
         """
         metadata = obj["metadata"]
         controllers = [each for each in metadata.get("ownerReferences") or () if each.get("controller")]
         if controllers:
             return bool(controllers[0].get("uid") == self.uid)
-        return bool((metadata.get("labels") or {}).get(LABEL_NAME) == self.name)
+        return (metadata.get("labels") or {}).get(LABEL_NAME) == self.name or _is_made_here(metadata)
 
     def reference(self) -> dict[str, Any]:
         """The ownerReference through which the garbage collector removes a child with its fine-tune."""
@@ -43,6 +52,12 @@ class Owner:
             "controller": True,
             "blockOwnerDeletion": True,
         }
+
+
+def _is_made_here(metadata: Object) -> bool:
+    """Whether this operator made the object; the second sign is only in what is read, not in the store."""
+    managers = {each.get("manager") for each in metadata.get("managedFields") or ()}
+    return (metadata.get("labels") or {}).get(LABEL_MANAGED_BY) == labels.MANAGER or FIELD_MANAGER in managers
 
 
 def child_metadata(

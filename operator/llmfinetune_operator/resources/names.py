@@ -69,12 +69,22 @@ def is_workspace_of(source: str, name: str) -> bool:
     return source == workspace(name, None) or source.endswith(f"/{name}")
 
 
+def existing_claim(fine_tune: Object) -> str:
+    """The claim that the user made; empty where the fine-tune has its own."""
+    return str((fine_tune["spec"].get("storage") or {}).get("existingClaim") or "")
+
+
+def claim_ref(fine_tune: Object) -> ChildRef:
+    """The claim that holds the workspace: one of the user's, or the fine-tune's own."""
+    name = existing_claim(fine_tune) or claim(str(fine_tune["metadata"]["name"]))
+    return ChildRef("v1", "PersistentVolumeClaim", name)
+
+
 def child_refs(fine_tune: Object) -> tuple[ChildRef, ...]:
     """Every object whose live state `decide` needs to see in `Observed.children`, where it exists."""
     name = str(fine_tune["metadata"]["name"])
-    existing = fine_tune["spec"].get("storage", {}).get("existingClaim")
     return (
-        ChildRef("v1", "PersistentVolumeClaim", existing or claim(name)),
+        claim_ref(fine_tune),
         ChildRef("v1", "ConfigMap", run_config_map(name)),
         ChildRef("v1", "ServiceAccount", service_account(name)),
         ChildRef("batch/v1", "Job", prepare_job(name)),

@@ -1,6 +1,6 @@
 """Volumes of prepare and worker pods, each with the one place where it is mounted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,32 +50,26 @@ def shared_volumes(config: RunConfig, *, existing_claim: str | None) -> list[Vol
     ]
 
 
-def sources(config: RunConfig) -> list[Volume]:
+def sources(config: RunConfig, mounted: Sequence[Volume]) -> list[Volume]:
     """What model and data are read from, for the prepare Job.
 
     Workers read what it left in the workspace, and must not mount these: a claim for one node would keep them
     from spreading over others.
     """
     named = [parse_source(config.model.source), parse_source(config.dataset.source)]
-    return [*_claims(named), *_config_maps(named)]
+    claims = sorted({source.name for source in named if source.scheme == "pvc"})
+    return [
+        *(_claim(claim, f"source-claim-{index}", mounted) for index, claim in enumerate(claims)),
+        *_config_maps(named),
+    ]
 
 
-def origin(config: RunConfig, mounted: Iterable[Volume]) -> list[Volume]:
-    """The claim that `resumeFrom` names, for the prepare Job: workers read what it copied.
-
-    A claim that a pod mounts anyway is mounted a second time under the same volume, because kubelet waits
-    for ever for a claim that two volumes of one pod name.
-    """
+def origin(config: RunConfig, mounted: Sequence[Volume]) -> list[Volume]:
+    """The claim that `resumeFrom` names, for the prepare Job: workers read what it copied."""
     if config.resume_from is None or config.resume_from.source is None:
         return []
-    claim = parse_source(config.resume_from.source).name
-    source = {"persistentVolumeClaim": {"claimName": claim}}
-    path = str(layout.SOURCES / "claims" / claim)
-    same = [volume for volume in mounted if volume.source == source]
-    if any(volume.path == path for volume in same):
-        return []
-    name = same[0].name if same else "origin"
-    return [Volume(name=name, path=path, source=source, read_only=True)]
+    found = _claim(parse_source(config.resume_from.source).name, "origin", mounted)
+    return [] if any(volume.path == found.path for volume in mounted) else [found]
 
 
 def shared_memory() -> Volume:
@@ -136,15 +130,15 @@ def _progress(name: str) -> Volume:
     )
 
 
-def _claims(named: list[Source]) -> Iterable[Volume]:
-    claims = sorted({source.name for source in named if source.scheme == "pvc"})
-    for index, claim in enumerate(claims):
-        yield Volume(
-            name=f"source-claim-{index}",
-            path=str(layout.SOURCES / "claims" / claim),
-            source={"persistentVolumeClaim": {"claimName": claim}},
-            read_only=True,
-        )
+def _claim(claim: str, name: str, mounted: Sequence[Volume]) -> Volume:
+    """A claim that is only read.
+
+    One that the pod mounts anyway is mounted a second time under the same volume, because kubelet waits for
+    ever for a claim that two volumes of one pod name.
+    """
+    source = {"persistentVolumeClaim": {"claimName": claim}}
+    same = next((volume.name for volume in mounted if volume.source == source), name)
+    return Volume(name=same, path=str(layout.SOURCES / "claims" / claim), source=source, read_only=True)
 
 
 def _config_maps(named: list[Source]) -> Iterable[Volume]:

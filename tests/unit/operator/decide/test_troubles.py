@@ -288,6 +288,39 @@ def test_objects_of_somebody_else_are_left_alone(
     assert PREPARE in world.children
 
 
+def test_nobody_is_told_to_remove_a_claim_that_may_hold_work() -> None:
+    world = World()
+    world.children[CLAIM] = {"metadata": {"name": "medical", "uid": "x"}, "spec": {}, "status": {}}
+    world.settle()
+    hint = world.status["failure"]["hint"]
+    assert "storage.existingClaim" in hint
+    assert not {"remove", "delete"} & set(hint.split())
+
+
+MARKS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "without the label": lambda claim: claim["labels"].pop("llmfinetune.dev/name"),
+    "with another's label": lambda claim: claim["labels"].update({"llmfinetune.dev/name": "legal"}),
+    "without any label": lambda claim: claim.update(
+        labels={}, managedFields=[{"manager": "llmfinetune-operator", "operation": "Apply"}]
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", MARKS.values(), ids=MARKS.keys())
+def test_a_claim_of_ours_keeps_its_work_whatever_becomes_of_its_labels(
+    edit: Callable[[dict[str, Any]], object],
+) -> None:
+    world = World().training()
+    world.checkpoint(50)
+    world.settle()
+    labels, prepare = dict(world.children[CLAIM]["metadata"]["labels"]), world.children[PREPARE]
+    edit(world.children[CLAIM]["metadata"])
+    world.settle()
+    assert world.children[CLAIM]["metadata"]["labels"] == labels
+    assert world.children[PREPARE] == prepare
+    assert (world.status["checkpoint"]["step"], "failure" in world.status) == (50, False)
+
+
 def test_a_claim_that_somebody_put_in_the_place_of_ours_is_left_alone_at_the_end_too() -> None:
     world = World().training()
     foreign = {"metadata": {"name": "medical", "uid": "x"}, "spec": {}, "status": {}}

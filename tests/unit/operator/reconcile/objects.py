@@ -35,6 +35,11 @@ def child(
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
 
 
+def claim(name: str = "medical", **rest: Any) -> dict[str, Any]:
+    bound = {"phase": "Bound"}
+    return child("PersistentVolumeClaim", name=name, **{"uid": "claim", "status": bound, **rest})
+
+
 def pod(
     name: str = "medical-worker-0", *, uid: str = "p1", phase: str = "Running", **rest: Any
 ) -> dict[str, Any]:

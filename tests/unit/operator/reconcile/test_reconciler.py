@@ -18,7 +18,7 @@ from llmfinetune_operator.settings import Settings
 from llmfinetune_operator.store import Store
 from llmfinetune_trainer.config.messages import Report
 from tests.unit.operator.reconcile.cluster import FakeCluster
-from tests.unit.operator.reconcile.objects import KEY, child, fine_tune, pod
+from tests.unit.operator.reconcile.objects import KEY, child, claim, fine_tune, pod
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 CONFIG = ChildRef("v1", "ConfigMap", "medical-run")
@@ -52,6 +52,7 @@ class World:
             is_busy=lambda: self.busy,
         )
         self.store.put(fine_tune())
+        self.store.put(claim())
 
     def count_failure(self, category: str, *, retryable: bool) -> None:
         self.failures.append((category, retryable))
@@ -407,14 +408,39 @@ async def test_without_anything_that_waits_there_are_no_warnings() -> None:
     assert world.cluster.reads == []
 
 
-async def test_a_claim_of_the_user_s_is_read_since_no_watch_carries_it() -> None:
+EXISTING = {"storage": {"existingClaim": "shared"}}
+SAME_NAME = {"storage": {"existingClaim": "medical"}}
+BEGUN = {"phase": "Preparing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "has_children"),
+    [
+        pytest.param("shared", {"spec": EXISTING}, True, id="one of the user's"),
+        pytest.param("medical", {"spec": SAME_NAME}, True, id="one of the user's with the fine-tune's name"),
+        pytest.param("medical", {"spec": SAME_NAME}, False, id="the same, and nothing is made yet"),
+        pytest.param("medical", {"status": BEGUN}, True, id="its own that lost its label"),
+        pytest.param("medical", {"status": BEGUN}, False, id="its own that alone is left"),
+    ],
+)
+async def test_a_claim_that_no_watch_carries_is_read(
+    name: str, changes: dict[str, Any], has_children: bool
+) -> None:
     world = World(wants())
-    world.store.put(fine_tune(version=2, spec={"storage": {"existingClaim": "shared"}}))
-    world.cluster.unwatched["shared"] = child(
-        "PersistentVolumeClaim", name="shared", label=None, status={"phase": "Bound"}
-    )
+    world.store.remove(claim())
+    if has_children:
+        world.store.put(child())
+    world.store.put(fine_tune(version=2, **changes))
+    world.cluster.unwatched[name] = claim(name, label=None)
     await world.reconcile(KEY)
-    assert ChildRef("v1", "PersistentVolumeClaim", "shared") in world.seen[0].children
+    assert ChildRef("v1", "PersistentVolumeClaim", name) in world.seen[0].children
+
+
+async def test_a_claim_that_a_watch_carries_is_not_read() -> None:
+    world = World(wants())
+    world.store.put(fine_tune(version=2, spec=SAME_NAME, status=BEGUN))
+    await world.reconcile(KEY)
+    assert world.cluster.reads == []
 
 
 async def test_the_next_look_is_when_the_decision_says() -> None:

@@ -18,6 +18,12 @@ def pod_spec(world: World, job: str) -> dict[str, Any]:
     return worker
 
 
+def existing(name: str) -> dict[str, Any]:
+    """A claim of the user's."""
+    metadata = {"name": name, "uid": "x", "creationTimestamp": "2026-11-20T12:00:00Z"}
+    return {"metadata": metadata, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}}
+
+
 def env(spec: dict[str, Any]) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in spec["containers"][0]["env"]}
 
@@ -73,6 +79,34 @@ def test_only_preparation_mounts_the_sources_which_may_be_bound_to_one_node() ->
     sources = {"/mnt/llmfinetune/claims/models", "/mnt/llmfinetune/configmaps/flashcards"}
     assert all(preparing[path]["readOnly"] for path in sources)
     assert sources.isdisjoint(training)
+
+
+SHARED = "pvc://shared/models/smollm"
+ON_ONE_CLAIM: dict[str, dict[str, Any]] = {
+    "the model": {"model": {"source": SHARED}},
+    "the data": {"dataset": {"source": "pvc://shared/cards.jsonl"}},
+    "both": {"model": {"source": SHARED}, "dataset": {"source": "pvc://shared/cards.jsonl"}},
+    "both, and what it starts from": {
+        "model": {"source": SHARED},
+        "dataset": {"source": "pvc://shared/cards.jsonl"},
+        "resumeFrom": {"source": "pvc://shared/other"},
+    },
+}
+
+
+@pytest.mark.parametrize("sources", ON_ONE_CLAIM.values(), ids=ON_ONE_CLAIM.keys())
+def test_a_claim_that_the_workspace_lies_on_too_is_one_volume_of_the_pod(sources: dict[str, Any]) -> None:
+    """Kubelet waits for ever for a claim that two volumes of one pod name."""
+    world = World(storage={"existingClaim": "shared"}, **sources)
+    world.children[CLAIM._replace(name="shared")] = existing("shared")
+    world.settle()
+    spec = pod_spec(world, "prepare")
+    volumes = [each["name"] for each in spec["volumes"] if "shared" in str(each)]
+    mounted = [
+        (m["mountPath"], m.get("readOnly", False)) for m in mounts(spec).values() if m["name"] in volumes
+    ]
+    assert volumes == ["workspace"]
+    assert sorted(mounted) == [("/mnt/llmfinetune/claims/shared", True), ("/workspace", False)]
 
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -170,9 +204,7 @@ def test_whether_the_claim_is_retained_can_change_even_at_the_end() -> None:
 
 def test_an_existing_claim_is_entered_below_the_name_of_the_fine_tune() -> None:
     world = World(storage={"existingClaim": "shared"})
-    metadata = {"name": "shared", "uid": "x", "creationTimestamp": "2026-11-20T12:00:00Z"}
-    shared = {"metadata": metadata, "spec": {"accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Bound"}}
-    world.children[CLAIM._replace(name="shared")] = shared
+    world.children[CLAIM._replace(name="shared")] = existing("shared")
     world.settle()
     assert mounts(pod_spec(world, "prepare"))["/workspace"]["subPath"] == "medical"
     assert CLAIM not in world.children
