@@ -112,4 +112,11 @@ def _pod(view: View, *, image: str) -> PodSettings:
             t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in workers.tolerations
         ],
         priority_class_name=view.spec.run_policy.priority_class_name,
+        image_pull_secrets=_pull_secrets(view),
     )
+
+
+def _pull_secrets(view: View) -> list[str]:
+    """What the user names, else what the installation does."""
+    named = [secret.name for secret in view.spec.runtime.image_pull_secrets]
+    return named or list(view.settings.image_pull_secrets)

@@ -1,19 +1,32 @@
-"""What an installation of the operator is set to: one frozen value, read once from the environment at
-start-up."""
+"""What an installation of the operator is set to: one frozen value, read once at start-up."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from llmfinetune_operator.api.fields import ObjectName
 from llmfinetune_operator.constants import PROGRESS_PATH, PROGRESS_PORT
 
 ENVIRONMENT_PREFIX = "LLMFINETUNE_"
 
 
+def _split(value: object) -> object:
+    """A variable's text as a list: parts with commas between them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[ObjectName, ...], BeforeValidator(_split)]
+"""Names of objects, in a variable with commas between them."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
 class Settings(BaseModel):
-    """Settings of the operator. The field `trainer_image` is read from `LLMFINETUNE_TRAINER_IMAGE`, and so
-    on."""
+    """Settings of the operator. The field `trainer_image` is read from `LLMFINETUNE_TRAINER_IMAGE`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -21,6 +34,9 @@ class Settings(BaseModel):
     """Image of prepare and worker pods where `spec.runtime.image` names none."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """Pull policy of prepare and worker pods."""
+    image_pull_secrets: Names = ()
+    """Names of Secrets, with commas between them, with which nodes pull the image in any namespace where
+    `spec.runtime.imagePullSecrets` names none. Those that are missing in a namespace are passed over."""
     operator_namespace: str = Field(default="llmfinetune-system", min_length=1)
     """Namespace of the operator, in which the progress Service lies."""
     progress_service: str = Field(default="llmfinetune-operator", min_length=1)
@@ -65,7 +81,7 @@ class Settings(BaseModel):
         Raises:
             ValueError: a variable is missing or has no valid value; the message names each of them.
         """
-        variables = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in cls.model_fields}
+        variables = {name: variable(name) for name in cls.model_fields}
         given = {name: env[variable] for name, variable in variables.items() if env.get(variable)}
         try:
             return cls.model_validate(given)

@@ -32,7 +32,7 @@ _COMPUTED: Final = (
     "runtime",
 )
 _CLUSTER_SPEC: Final = ("workers", "storage", "runPolicy")
-_CLUSTER_RUNTIME: Final = ("image", "env")
+_CLUSTER_RUNTIME: Final = ("image", "imagePullSecrets", "env")
 _OTHER_VERSION: Final = "take a trainer of the operator's own version (spec.runtime.image)"
 _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 

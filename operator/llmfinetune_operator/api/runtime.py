@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from llmfinetune_operator.api.fields import ObjectName
 from llmfinetune_trainer.config.base import Frozen
 from llmfinetune_trainer.config.run import RuntimeConfig, rules
 
@@ -46,11 +47,25 @@ class EnvVar(Frozen):
         return self
 
 
+class ImagePullSecret(Frozen):
+    """A Secret of the fine-tune's namespace, of type kubernetes.io/dockerconfigjson. It is never read."""
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
 class RuntimeSpec(RuntimeConfig):
     """What the computation runs on."""
 
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")] | None = None
     """Image of the trainer; without it, the operator's default image."""
+    image_pull_secrets: list[ImagePullSecret] = Field(
+        default=[],
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """Secrets with which nodes pull the image from a private registry, as `kubectl create secret
+    docker-registry` makes them; without any, those of the operator's installation."""
     env: list[EnvVar] = Field(
         default=[],
         max_length=64,

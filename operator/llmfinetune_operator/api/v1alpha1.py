@@ -1,6 +1,6 @@
 """Version v1alpha1 of LLMFineTune: its types, and the run configuration that a spec stands for."""
 
-from llmfinetune_operator.api.runtime import EnvVar, RuntimeSpec
+from llmfinetune_operator.api.runtime import EnvVar, ImagePullSecret, RuntimeSpec
 from llmfinetune_operator.api.spec import LLMFineTuneSpec, RunPolicy
 from llmfinetune_operator.api.status import (
     Condition,
@@ -26,6 +26,7 @@ __all__ = [
     "EnvVar",
     "FailureStatus",
     "FineTunePhase",
+    "ImagePullSecret",
     "LLMFineTuneSpec",
     "LLMFineTuneStatus",
     "LossPoint",

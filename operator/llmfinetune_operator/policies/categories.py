@@ -55,7 +55,8 @@ CATEGORIES: Final[Mapping[Category, Rule]] = {
     "Image": Rule(
         Again.HEALS,
         "name wrong, no access to the registry, or built for another processor",
-        "`runtime.image`; after 10 minutes it fails for good, if fewer than `workers.minReplicas` can start",
+        "`runtime.image`, `runtime.imagePullSecrets`; after 10 minutes it fails for good, if fewer than "
+        "`workers.minReplicas` can start",
     ),
     "Scheduling": Rule(
         Again.HEALS,

@@ -7,7 +7,7 @@ system, no token of the API server.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from llmfinetune_operator.resources import labels, names
 from llmfinetune_operator.resources.metadata import Owner
@@ -26,6 +26,10 @@ SILENT_NODE_SECONDS = 30
 """How long a pod stays where its node does not answer. Kubernetes' own 5 minutes spare services that need
 much to start; a worker starts in seconds, and all the others wait for it."""
 NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+NO_SIDECAR_LABELS: Final = {"sidecar.istio.io/inject": "false"}
+NO_SIDECAR_ANNOTATIONS: Final = {"linkerd.io/inject": "disabled"}
+"""What service meshes are told: a proxy that runs on keeps a pod from ending, and workers talk to each other
+over ports that are chosen while they run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,7 @@ class PodSettings:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Mapping[str, Any]] = ()
     priority_class_name: str | None = None
+    image_pull_secrets: Sequence[str] = ()
 
 
 def pod_template(
@@ -67,8 +72,19 @@ def pod_template(
         "containers": [main],
         "volumes": list({volume.name: volume.pod_volume() for volume in volumes}.values()),
         **_placement(pod),
+        **_pull_secrets(pod),
     }
-    return {"metadata": {"labels": labels.of_component(pod.owner.name, component)}, "spec": spec}
+    metadata = {
+        "labels": {**labels.of_component(pod.owner.name, component), **NO_SIDECAR_LABELS},
+        "annotations": dict(NO_SIDECAR_ANNOTATIONS),
+    }
+    return {"metadata": metadata, "spec": spec}
+
+
+def _pull_secrets(pod: PodSettings) -> dict[str, Any]:
+    """Absent where there are none, so that those of the service account stay."""
+    named = [{"name": name} for name in pod.image_pull_secrets]
+    return {"imagePullSecrets": named} if named else {}
 
 
 def _placement(pod: PodSettings) -> dict[str, Any]:

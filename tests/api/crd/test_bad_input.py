@@ -180,6 +180,18 @@ CASES: dict[str, Bad] = {
     "micro-batch of a few tokens": Bad("runtime__microBatchTokens", 63, "spec.runtime.microBatchTokens"),
     "micro-batch without an end": Bad("runtime__microBatchTokens", 2**20 + 1, "runtime.microBatchTokens"),
     "image with a space": Bad("runtime__image", "trainer: v1", "spec.runtime.image"),
+    "Secret to pull with without a name": Bad(
+        "runtime__imagePullSecrets", [{}], "spec.runtime.imagePullSecrets[0].name: Required value"
+    ),
+    "Secret to pull with with a capital": Bad(
+        "runtime__imagePullSecrets", [{"name": "Reg"}], "spec.runtime.imagePullSecrets[0].name"
+    ),
+    "the same Secret to pull with twice": Bad(
+        "runtime__imagePullSecrets", [{"name": "a"}, {"name": "a"}], "Duplicate value"
+    ),
+    "nine Secrets to pull with": Bad(
+        "runtime__imagePullSecrets", [{"name": f"a{i}"} for i in range(9)], "must have at most 8 items"
+    ),
     "variable with a dash": Bad("runtime__env", [{"name": "A-B"}], "spec.runtime.env[0].name"),
     "variable of the progress contract": Bad(
         "runtime__env", [{"name": "KUBEFLOW_TRAINER_SERVER_URL"}], "reserved"

@@ -80,6 +80,8 @@ SPEC_FIELDS = [
     "spec.runtime.communication",
     "spec.runtime.microBatchTokens",
     "spec.runtime.image",
+    "spec.runtime.imagePullSecrets",
+    "spec.runtime.imagePullSecrets[].name",
     "spec.runtime.env",
     "spec.runtime.env[].name",
     "spec.runtime.env[].value",

@@ -19,6 +19,7 @@ CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
     "a pause": ({"runPolicy": {"suspend": True}}, False),
     "metrics that are written": ({"evaluation": {"metrics": ["loss"]}}, True),
     "an image": ({"runtime": {"image": "trainer:2"}}, True),
+    "a Secret to pull the image with": ({"runtime": {"imagePullSecrets": [{"name": "regcred"}]}}, True),
     "memory": ({"workers": WORKERS | {"resources": {"requests": {"memory": "3Gi"}}}}, True),
     "a least number of workers": ({"workers": WORKERS | {"minReplicas": 2}}, True),
     "a queue": ({"runPolicy": {"queueName": "team-a"}}, True),

@@ -129,6 +129,38 @@ def test_silent_nodes_are_put_up_with(job: str, given: list[Any], seconds: list[
     assert found == seconds
 
 
+@pytest.mark.parametrize("job", ["prepare", "train"])
+def test_pods_ask_service_meshes_to_leave_them_alone(job: str) -> None:
+    world = World().prepared()
+    template = (
+        world.children[PREPARE]["spec"]["template"]
+        if job == "prepare"
+        else world.children[JOB]["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]
+    )
+    assert template["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
+    assert template["metadata"]["annotations"] == {"linkerd.io/inject": "disabled"}
+
+
+OF_ALL = ("all", "more")
+SECRETS: dict[str, tuple[list[str], tuple[str, ...], list[str] | None]] = {
+    "nobody names one": ([], (), None),
+    "the user does": (["mine"], (), ["mine"]),
+    "the installation does": ([], OF_ALL, ["all", "more"]),
+    "both do: the user's": (["mine"], OF_ALL, ["mine"]),
+}
+
+
+@pytest.mark.parametrize("job", ["prepare", "train"])
+@pytest.mark.parametrize(("user", "installation", "found"), SECRETS.values(), ids=SECRETS.keys())
+def test_images_are_pulled_with_the_secrets_that_are_named(
+    job: str, user: list[str], installation: tuple[str, ...], found: list[str] | None
+) -> None:
+    world = World(runtime={"imagePullSecrets": [{"name": name} for name in user]})
+    world.settings = world.settings.model_copy(update={"image_pull_secrets": installation})
+    secrets = pod_spec(world.prepared(), job).get("imagePullSecrets")
+    assert secrets == (None if found is None else [{"name": name} for name in found])
+
+
 def test_users_tune_the_environment_but_not_the_contract() -> None:
     variables = [{"name": "OMP_NUM_THREADS", "value": "7"}, {"name": "EXTRA", "value": "x"}]
     spec = pod_spec(World(runtime={"env": variables}).prepared(), "train")
