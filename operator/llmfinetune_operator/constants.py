@@ -26,6 +26,9 @@ ANNOTATION_IMAGE: Final = f"{GROUP}/trainer-image"
 
 COMPONENT_PREPARE: Final = "prepare"
 COMPONENT_WORKER: Final = "worker"
+CONTAINER_PREPARE: Final = "prepare"
+CONTAINER_WORKER: Final = "pytorch"
+"""The training operator knows the container by this name."""
 
 PROGRESS_AUDIENCE: Final = f"progress.{GROUP}"
 """Audience of the tokens that trainers report with."""

@@ -13,6 +13,7 @@ from llmfinetune_operator.constants import (
     ANNOTATION_IMAGE,
     ANNOTATION_TEMPLATE_HASH,
     COMPONENT_WORKER,
+    CONTAINER_WORKER,
     LABEL_COMPONENT,
     LABEL_NAME,
 )
@@ -34,8 +35,6 @@ _OFF_THE_HOST: Final = {"hostNetwork": False, "hostPID": False, "hostIPC": False
 
 class PyTorchJobBackend:
     """Implements `Backend`."""
-
-    container: Final = "pytorch"  # the training operator knows the container by this name
 
     def ref(self, name: str) -> ChildRef:
         """Identity of the fine-tune's PyTorchJob."""
@@ -78,7 +77,7 @@ class PyTorchJobBackend:
         template = pod_template(
             workers.pod,
             component=COMPONENT_WORKER,
-            container=self.container,
+            container=CONTAINER_WORKER,
             command="launch",
             attempt=names.attempt_id(owner.uid, workers.attempt),
             volumes=workers.volumes,

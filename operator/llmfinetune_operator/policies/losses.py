@@ -91,7 +91,10 @@ def _see(known: WorkerPod | None, live: Object | None, gone: Mapping[str, Object
 def _how_it_ended(pod: Object | None) -> FailureStatus | None:
     """Why a pod was lost, None where there is none or it was not."""
     ended = pods.termination(pod) if pod is not None else None
-    if ended is None or (ended.exit_code < FIRST_RETRYABLE_EXIT_CODE and not ended.disruption):
+    if ended is None:
+        return None
+    is_its_own = not ended.disruption and not ended.added
+    if is_its_own and ended.exit_code < FIRST_RETRYABLE_EXIT_CODE:
         return None
     return explain(ended)
 

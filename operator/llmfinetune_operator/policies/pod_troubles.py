@@ -7,6 +7,7 @@ from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.lost_nodes import silent_node_trouble
 from llmfinetune_operator.policies.mounts import mount_trouble
+from llmfinetune_operator.policies.outlived import judged_again, outlived_trouble
 from llmfinetune_operator.policies.sandboxes import sandbox_trouble
 from llmfinetune_operator.policies.scheduling import looked_at_again, scheduling_trouble
 from llmfinetune_operator.policies.termination import explain
@@ -16,12 +17,15 @@ from llmfinetune_operator.policies.waiting import start_trouble
 
 
 def pod_trouble(group: Iterable[Object], view: View) -> Trouble | None:
-    """What keeps these pods from working: what keeps one from starting, a silent node, or how one ended."""
+    """What keeps these pods from working: what keeps one from starting, a silent node, what keeps one from
+    ending, or how one ended."""
     group = list(group)
     present = [pod for pod in group if not pods.is_leaving(pod)]
     waiting = [trouble for pod in present if (trouble := _not_started(pod, view))]
+    outlived = [trouble for pod in present if (trouble := outlived_trouble(pod, now=view.now))]
     final = [trouble for trouble in waiting if trouble.final]
-    return next(iter([*final, *waiting]), None) or silent_node_trouble(group) or _ended(present)
+    first = next(iter([*final, *waiting]), None) or silent_node_trouble(group)
+    return first or next(iter(outlived), None) or _ended(present)
 
 
 def trouble_on_node(pod: Object, view: View) -> Trouble | None:
@@ -34,14 +38,16 @@ def trouble_on_node(pod: Object, view: View) -> Trouble | None:
 
 
 def next_look(group: Iterable[Object], view: View) -> datetime | None:
-    """When one of these pods will have waited for a node, or for its image, for too long."""
+    """When one of these pods will have waited for too long: for a node, for its image, or for its end."""
     times = [_judged_again(pod, view) for pod in group]
     return min((time for time in times if time), default=None)
 
 
 def _judged_again(pod: Object, view: View) -> datetime | None:
     waiting = start_trouble(pod, settings=view.settings, now=view.now)
-    return waiting.wake_at if waiting else looked_at_again(pod, settings=view.settings, now=view.now)
+    if waiting is not None:
+        return waiting.wake_at
+    return looked_at_again(pod, settings=view.settings, now=view.now) or judged_again(pod, now=view.now)
 
 
 def _not_started(pod: Object, view: View) -> Trouble | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from llmfinetune_operator.constants import LABEL_COMPONENT
 from llmfinetune_operator.observed import Object
+from llmfinetune_operator.policies.containers import Container, containers, ended
 from llmfinetune_operator.times import parse_time
 
 
@@ -15,6 +15,8 @@ class Termination:
     """How a pod's container ended."""
 
     pod: str
+    added: str = ""
+    """Name of the container, where it is none of ours but one that admission added to the pod."""
     exit_code: int
     reason: str
     """The kubelet's word: Error, OOMKilled, ContainerCannotRun …"""
@@ -74,14 +76,6 @@ def pod_condition(pod: Object, kind: str) -> Object | None:
     return next((c for c in conditions if c["type"] == kind), None)
 
 
-def waiting(pod: Object) -> tuple[str, str] | None:
-    """Reason and message of a container that waits to start."""
-    for state in _states(pod):
-        if "waiting" in state:
-            return state["waiting"].get("reason", ""), state["waiting"].get("message", "")
-    return None
-
-
 def waiting_since(pod: Object) -> datetime | None:
     """Since when the pod's container could have started: when it got its node, else when it was made."""
     scheduled = pod_condition(pod, "PodScheduled")
@@ -92,21 +86,22 @@ def waiting_since(pod: Object) -> datetime | None:
 
 def running_since(pod: Object) -> datetime | None:
     """Since when the pod's container runs, as far as the kubelet tells; else when the pod was made."""
-    started = [state["running"].get("startedAt") for state in _states(pod) if "running" in state]
+    own = [each.state for each in containers(pod) if each.is_own]
+    started = [state["running"].get("startedAt") for state in own if "running" in state]
     return parse_time(next(iter(started), None) or pod["metadata"].get("creationTimestamp"))
 
 
 def termination(pod: Object) -> Termination | None:
     """How the pod's container ended, None while it has not."""
-    for state in _states(pod):
-        if "terminated" in state:
-            return _termination(pod, state["terminated"])
-    return _without_container(pod)
+    container = ended(pod)
+    return _without_container(pod) if container is None else _termination(pod, container)
 
 
-def _termination(pod: Object, terminated: Object) -> Termination:
+def _termination(pod: Object, container: Container) -> Termination:
+    terminated = container.state["terminated"]
     return Termination(
         pod=name(pod),
+        added="" if container.is_own else container.name,
         exit_code=int(terminated.get("exitCode", 0)),
         reason=str(terminated.get("reason", "")),
         message=str(terminated.get("message", "")),
@@ -142,8 +137,3 @@ def _told(pod: Object) -> str:
     status = pod.get("status", {})
     target = pod_condition(pod, "DisruptionTarget")
     return str(status.get("message") or (target or {}).get("message") or "")
-
-
-def _states(pod: Object) -> Iterable[dict[str, Any]]:
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    return [status.get("state") or {} for status in statuses]

@@ -74,6 +74,12 @@ _UNKNOWN = Known(
     "the container ended with an error",
     "read status.failure.logTail, or the log of the pod",
 )
+_ADDED = Known(
+    "Internal",
+    "AddedContainerFailed",
+    "a container that something in the cluster added to the pod ended with an error",
+    "read the log of that container, and put it right or have pods of fine-tunes left out by what added it",
+)
 _CANNOT_START = Known(
     "Image",
     "ContainerCannotRun",
@@ -108,12 +114,13 @@ def explain(ended: Termination) -> FailureStatus:
         )
     known = _known(ended)
     details = f": {ended.told}" if ended.told else ""
+    container = f", container {ended.added}" if ended.added else ""
     return failure(
         known.category,
         known.reason,
-        f"{known.message} (pod {ended.pod}, exit code {ended.exit_code}){details}",
+        f"{known.message} (pod {ended.pod}{container}, exit code {ended.exit_code}){details}",
         hint=known.hint,
-        retryable=was_disrupted or ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE,
+        retryable=was_disrupted or bool(ended.added) or ended.exit_code >= FIRST_RETRYABLE_EXIT_CODE,
         pod=ended.pod,
         exit_code=ended.exit_code,
         log_tail=ended.message if message is None else message.log_tail,
@@ -121,10 +128,12 @@ def explain(ended: Termination) -> FailureStatus:
 
 
 def _known(ended: Termination) -> Known:
-    if ended.reason == "OOMKilled":
+    if ended.reason == "OOMKilled" and not ended.added:
         return _OUT_OF_MEMORY
     if ended.disruption:
         return disruption(ended.disruption, ended.told)
+    if ended.added:
+        return _ADDED
     if ended.reason in LOST_TRACK:
         return LOST_TRACK[ended.reason]
     if ended.reason in {"ContainerCannotRun", "StartError"}:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from llmfinetune_operator.constants import ANNOTATION_TEMPLATE_HASH, COMPONENT_PREPARE
+from llmfinetune_operator.constants import ANNOTATION_TEMPLATE_HASH, COMPONENT_PREPARE, CONTAINER_PREPARE
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.resources.content_hash import content_hash
 from llmfinetune_operator.resources.metadata import child_metadata
 from llmfinetune_operator.resources.pod import PodSettings, pod_template
 from llmfinetune_operator.resources.volumes import Volume
 
-CONTAINER = "prepare"
 RETRIES = 4
 """How often a failure that may pass (network, eviction, a node) is tried again; the Job doubles its waits
 from 10 s."""
@@ -33,7 +32,7 @@ def prepare_job(
     template = pod_template(
         pod,
         component=COMPONENT_PREPARE,
-        container=CONTAINER,
+        container=CONTAINER_PREPARE,
         command="prepare",
         attempt=attempt,
         volumes=volumes,
@@ -65,7 +64,7 @@ def _failure_policy() -> dict[str, Any]:
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             {
                 "action": "FailJob",
-                "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": final_codes},
+                "onExitCodes": {"containerName": CONTAINER_PREPARE, "operator": "In", "values": final_codes},
             },
         ]
     }

@@ -8,6 +8,7 @@ from typing import Any
 from llmfinetune_operator.constants import (
     COMPONENT_PREPARE,
     COMPONENT_WORKER,
+    CONTAINER_PREPARE,
     LABEL_COMPONENT,
     LABEL_NAME,
 )
@@ -205,6 +206,7 @@ class World:
     def pod(self, name: str, owner: ChildRef, phase: str = "Running", **status: Any) -> dict[str, Any]:
         """A pod of a job, in some state."""
         component = COMPONENT_PREPARE if owner == PREPARE else COMPONENT_WORKER
+        template = self._template(owner)
         ready = {"type": "Ready", "status": "True" if phase == "Running" else "False"}
         pod = {
             "metadata": {
@@ -213,18 +215,31 @@ class World:
                 "labels": {LABEL_NAME: "medical", LABEL_COMPONENT: component},
                 "creationTimestamp": format_time(self.now),
             },
-            "spec": {"containers": [{"name": "main", "image": "trainer:1"}]},
+            "spec": {"containers": copy.deepcopy(template["spec"]["containers"])},
             "status": {"phase": phase, "conditions": [ready]} | status,
             "owner": self.children[owner]["metadata"]["uid"],
         }
         self.pods[name] = pod
         return pod
 
+    def _template(self, owner: ChildRef) -> dict[str, Any]:
+        """The pod template of a job."""
+        spec = self.children[owner]["spec"]
+        template = spec["template"] if owner == PREPARE else spec["pytorchReplicaSpecs"]["Worker"]["template"]
+        return dict(template)
+
     def end(self, name: str, code: int, message: str = "", reason: str = "Error") -> None:
         """A pod's container ends."""
-        terminated = {"exitCode": code, "message": message, "reason": reason}
+        terminated = {
+            "exitCode": code,
+            "message": message,
+            "reason": reason,
+            "finishedAt": format_time(self.now),
+        }
+        container = self.pods[name]["spec"]["containers"][0]["name"]
         status = {"phase": "Failed" if code else "Succeeded"}
-        self.pods[name]["status"] = status | {"containerStatuses": [{"state": {"terminated": terminated}}]}
+        ended = {"name": container, "state": {"terminated": terminated}}
+        self.pods[name]["status"] = status | {"containerStatuses": [ended]}
 
     def disrupt(self, name: str, word: str, code: int | None = 143) -> None:
         """The cluster ends a pod: by a reason of the pod itself, or by its condition DisruptionTarget."""
@@ -341,9 +356,10 @@ class World:
         return found["status"], found["reason"]
 
 
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
+def waiting(reason: str, message: str = "", container: str = CONTAINER_PREPARE) -> dict[str, Any]:
     """Status of a pod whose container cannot start."""
-    return {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"containerStatuses": [{"name": container, "state": state}]}
 
 
 def failure_message(category: str, reason: str, *, retryable: bool = False) -> str:
