@@ -17,6 +17,7 @@ from llmfinetune_operator.policies.retries import waits_until
 from llmfinetune_operator.policies.room import Room
 from llmfinetune_operator.policies.shortage import worker_trouble
 from llmfinetune_operator.policies.stalls import Stall, stall
+from llmfinetune_operator.policies.stuck import next_stuck, stuck_trouble
 from llmfinetune_operator.policies.trouble import Trouble, failure
 from llmfinetune_operator.policies.view import View
 from llmfinetune_operator.policies.why_failed import why_failed
@@ -46,11 +47,13 @@ def training_step(view: View, *, room: Room, prepared: bool) -> TrainingStep:
 
 
 def _without_job(view: View, step: TrainingStep, *, prepared: bool) -> TrainingStep:
-    if not prepared or view.suspended:
+    if not prepared:
         return step
+    if view.suspended:
+        return replace(step, trouble=stuck_trouble(view), wake_at=next_stuck(view))
     if not view.observed.training_api_available:
         return replace(step, trouble=_operator_missing(view))
-    if view.worker_pods:  # pods of the attempt before have the same names
+    if view.named_like_workers:
         return _making_room(view, step)
     due = waits_until(view)
     if due is not None and view.now < due:
@@ -60,13 +63,14 @@ def _without_job(view: View, step: TrainingStep, *, prepared: bool) -> TrainingS
 
 def _making_room(view: View, step: TrainingStep) -> TrainingStep:
     """A wait that is written down stays so while the attempt before goes."""
+    going = replace(step, trouble=stuck_trouble(view), wake_at=next_stuck(view))
     due = waits_until(view)
-    return step if due is None else replace(step, counts=step.counts.starting_at(due))
+    return going if due is None else replace(going, counts=step.counts.starting_at(due))
 
 
 def _active(view: View, step: TrainingStep, lost: Losses, room: Room) -> TrainingStep:
     if view.is_paused:
-        return replace(step, apply=True)
+        return replace(step, apply=True, trouble=stuck_trouble(view), wake_at=next_stuck(view))
     if lost.failure is not None:
         return worker_failed(view, step, lost.failure)
     if lost.without_goodbye:

@@ -15,6 +15,7 @@ from llmfinetune_operator.observed import ChildRef, Object, Observed
 from llmfinetune_operator.policies import jobs, pods
 from llmfinetune_operator.resources import names
 from llmfinetune_operator.resources.metadata import Owner
+from llmfinetune_operator.resources.pod import attempt_of_pod
 from llmfinetune_operator.settings import Settings
 from llmfinetune_trainer.config.messages import Report
 from llmfinetune_trainer.config.run import RunConfig
@@ -157,12 +158,24 @@ class View:
     @cached_property
     def prepare_pods(self) -> tuple[Object, ...]:
         """Pods of the prepare Job, oldest first."""
-        return pods.of_component(self.observed.pods, COMPONENT_PREPARE)
+        return pods.of_component(self._own_pods, COMPONENT_PREPARE)
 
     @cached_property
     def worker_pods(self) -> tuple[Object, ...]:
         """Pods of the training job, oldest first."""
+        return pods.of_component(self._own_pods, COMPONENT_WORKER)
+
+    @property
+    def named_like_workers(self) -> tuple[Object, ...]:
+        """Pods that have workers' names: also of an attempt before, or of an earlier namesake."""
         return pods.of_component(self.observed.pods, COMPONENT_WORKER)
+
+    @cached_property
+    def _own_pods(self) -> tuple[Object, ...]:
+        """Pods that were made for this fine-tune and not for an earlier one of its name."""
+        made_for = ((pod, attempt_of_pod(pod)) for pod in self.observed.pods)
+        uid = self.owner.uid
+        return tuple(pod for pod, attempt in made_for if not attempt or names.is_attempt_of(uid, attempt))
 
     @property
     def report(self) -> Report | None:

@@ -17,7 +17,7 @@ from llmfinetune_operator.progress.body import parse_body, report_of
 from llmfinetune_operator.progress.reports import RateLimit, Reports
 from llmfinetune_operator.progress.tokens import Sender, Tokens
 from llmfinetune_operator.resources import names
-from llmfinetune_trainer.config.layout import ENV_ATTEMPT
+from llmfinetune_operator.resources.pod import attempt_of_pod
 from llmfinetune_trainer.config.messages import MAX_BODY_BYTES
 
 logger = logging.getLogger(__name__)
@@ -83,8 +83,9 @@ class ProgressServer:
         pod = self._pod_of(key, sender)
         if not self._limit.allows(key):
             raise BadReportError("too many reports about this fine-tune", status=429, result="limited")
-        report = report_of(parse_body(await read_body(request)), attempt=attempt_of(pod))
-        if attempt_of(pod) not in ("", report.attempt):
+        attempt = attempt_of_pod(pod)
+        report = report_of(parse_body(await read_body(request)), attempt=attempt)
+        if attempt not in ("", report.attempt):
             return "stale"
         if self._reports.receive(key, report):
             self._notify(key)
@@ -131,15 +132,6 @@ async def read_body(request: web.Request) -> bytes:
         raise BadReportError(
             f"the body is larger than {MAX_BODY_BYTES} bytes", status=413, result="too-large"
         ) from error
-
-
-def attempt_of(pod: Object) -> str:
-    """Return the attempt that a pod was made for, empty where it does not say."""
-    for container in (pod.get("spec") or {}).get("containers") or ():
-        for variable in container.get("env") or ():
-            if variable.get("name") == ENV_ATTEMPT:
-                return str(variable.get("value") or "")
-    return ""
 
 
 def _answer(status: int, message: str) -> web.Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from llmfinetune_operator.observed import Object
 from llmfinetune_operator.resources import labels, names
 from llmfinetune_operator.resources.metadata import Owner
 from llmfinetune_operator.resources.volumes import SCRATCH, Volume
@@ -142,6 +143,15 @@ def _environment(pod: PodSettings, contract: Mapping[str, str]) -> list[dict[str
         **contract,
     }
     return [{"name": name, "value": value} for name, value in {**defaults, **pod.env, **fixed}.items()]
+
+
+def attempt_of_pod(pod: Object) -> str:
+    """The attempt that a live pod was made for, empty where it does not say."""
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        for variable in container.get("env") or ():
+            if variable.get("name") == layout.ENV_ATTEMPT:
+                return str(variable.get("value") or "")
+    return ""
 
 
 def _memory(pod: PodSettings) -> dict[str, str]:

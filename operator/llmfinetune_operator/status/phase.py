@@ -33,8 +33,10 @@ def _reported(view: View) -> FineTunePhase:
 def _idle(view: View, facts: Facts) -> FineTunePhase:
     """Nothing runs: a pause that was asked for, a short gap between two stages, or a wait."""
     before = view.previous.phase
+    if view.suspended and all(pods.is_over(pod) for pod in view.observed.pods):
+        return "Suspended"
     if view.suspended:
-        return "Suspended" if all(pods.is_over(pod) for pod in view.observed.pods) else before or "Pending"
+        return "Pending" if before is None or facts.trouble is not None else before
     if view.is_held and facts.trouble is None:
         return "Queued"
     if before is None or before in {"Suspended", "Queued", *TERMINAL} or facts.trouble is not None:
