@@ -14,7 +14,7 @@ from llmfinetune_operator.observed import Object
 
 SHARED: Final = timedelta(seconds=3)
 """How long an answer is given to others."""
-KEPT: Final = frozenset({"involvedObject", "reason", "message", "lastTimestamp", "eventTime"})
+KEPT: Final = frozenset({"involvedObject", "reason", "message", "lastTimestamp", "eventTime", "series"})
 
 
 class WarningReader(Protocol):

@@ -32,7 +32,7 @@ def trouble_on_node(pod: Object, view: View) -> Trouble | None:
     """What keeps a pod that has a node from starting there."""
     return (
         start_trouble(pod, settings=view.settings, now=view.now)
-        or mount_trouble(pod, view.observed.events)
+        or mount_trouble(pod, view)
         or sandbox_trouble(pod, view.observed.events)
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from llmfinetune_operator.observed import ChildRef
+from llmfinetune_operator.policies.mounts import OUTDATED
 from llmfinetune_operator.status.rate import CONDITIONS_SECONDS
 from llmfinetune_operator.times import format_time
 from tests.unit.operator.decide.world import CLAIM, JOB, PREPARE, World, waiting
@@ -26,8 +27,9 @@ def unschedulable(world: World, message: str) -> dict[str, Any]:
 
 def event(world: World, about: dict[str, Any], reason: str, message: str) -> None:
     uid = about["metadata"]["uid"]
+    time = format_time(world.now)
     world.events.append(
-        {"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": "1"}
+        {"involvedObject": {"uid": uid}, "reason": reason, "message": message, "lastTimestamp": time}
     )
 
 
@@ -104,7 +106,7 @@ def storage_class_missing(world: World) -> None:
 
 
 HEALING: dict[str, tuple[Callable[[World], None], str, str]] = {
-    "Secret missing": (secret_missing, "SecretMissing", "kubectl create secret generic hf-token"),
+    "Secret missing": (secret_missing, "SecretMissing", "make it"),
     "key of the Secret missing": (secret_key_missing, "SecretKeyMissing", "model.tokenSecretRef.key"),
     "ConfigMap missing": (config_map_missing, "ConfigMapMissing", "source"),
     "volume attached elsewhere": (volume_elsewhere, "MountFailed", "claim"),
@@ -137,6 +139,60 @@ def test_trouble_is_a_condition_with_its_fix_and_heals(
     world.pod(POD, PREPARE)
     world.settle()
     assert world.phase == "Preparing"
+    assert "failure" not in world.status
+
+
+REFERENCES = {
+    "the default key": (
+        {"name": "hf-token"},
+        "kubectl create secret generic hf-token --from-file=token=<file>",
+    ),
+    "a key of the user's": ({"name": "hf-token", "key": "pass.txt"}, "--from-file=pass.txt=<file>"),
+    "another Secret": ({"name": "other"}, "make it, or correct what names it"),
+}
+
+
+@pytest.mark.parametrize(("reference", "hint"), REFERENCES.values(), ids=REFERENCES.keys())
+def test_a_missing_secret_is_to_be_made_with_the_key_that_is_read(
+    reference: dict[str, str], hint: str
+) -> None:
+    world = World(model={"source": "hf://a/b", "tokenSecretRef": reference})
+    secret_missing(world)
+    world.settle()
+    assert hint in world.status["failure"]["hint"]
+
+
+def pulling(world: World) -> None:
+    """The image is large: nothing is wrong."""
+    world.pods[POD]["status"] |= waiting("ContainerCreating")
+
+
+def test_a_mount_that_failed_once_is_no_trouble_for_ever() -> None:
+    world = World()
+    volume_elsewhere(world)
+    pulling(world)
+    world.settle()
+    assert world.status["failure"]["reason"] == "MountFailed"
+    world.live_for(OUTDATED.total_seconds() + 1)
+    world.settle()
+    assert "failure" not in world.status
+
+
+def test_a_mount_that_fails_again_and_again_stays_told() -> None:
+    world = World()
+    volume_elsewhere(world)
+    for _ in range(5):
+        world.wait(OUTDATED.total_seconds() - 1)
+        world.events[0]["series"] = {"lastObservedTime": format_time(world.now)}
+        world.settle()
+        assert world.status["failure"]["reason"] == "MountFailed"
+
+
+def test_a_mount_that_failed_is_over_once_the_pod_is_ready_to_start() -> None:
+    world = World()
+    volume_elsewhere(world)
+    world.pods[POD]["status"]["conditions"] = [{"type": "PodReadyToStartContainers", "status": "True"}]
+    world.settle()
     assert "failure" not in world.status
 
 
