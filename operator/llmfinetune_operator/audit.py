@@ -5,14 +5,14 @@ Its first clean pass also tells that the watches have delivered everything there
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from llmfinetune_operator.cluster.paths import PLURALS
 from llmfinetune_operator.errors import ApiError, NotFoundError
 from llmfinetune_operator.observed import ChildRef, Key, Object
-from llmfinetune_operator.store import Store, ref_of, version_of
+from llmfinetune_operator.store import Store, ref_of, uid_of, version_of
 
 FIRST_SECONDS: Final = 0.5
 AUDIT_SECONDS: Final = 600.0
@@ -25,11 +25,19 @@ logger = logging.getLogger(__name__)
 class Lister(Protocol):
     """Reads from the API server."""
 
-    async def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> list[Object]:
-        """Return metadata of all objects of a kind."""
+    def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> AsyncIterator[Object]:
+        """Yield metadata of all objects of a kind."""
 
     async def read(self, ref: ChildRef, namespace: str) -> Object | None:
         """Return an object, None where there is none."""
+
+
+class Listed(NamedTuple):
+    """What is kept of a listed object: enough to tell whether the store has it, and to read it."""
+
+    ref: ChildRef
+    namespace: str
+    version: int
 
 
 class Audit:
@@ -92,39 +100,40 @@ class Audit:
 
     async def _is_complete(self) -> bool:
         for api_version, kind in PLURALS:
-            known = {_uid(obj) for obj in self._store.objects(api_version, kind)}
-            if any(_uid(obj) not in known for obj in await self._list(api_version, kind)):
+            known = {state.uid for state in self._store.states(api_version, kind)}
+            if (await self._list(api_version, kind)).keys() - known:
                 return False
         return True
 
     async def _repair_kind(self, api_version: str, kind: str) -> int:
-        before = {_uid(obj): obj for obj in self._store.objects(api_version, kind)}
-        listed = {_uid(obj): obj for obj in await self._list(api_version, kind)}
-        gone = [obj for uid, obj in before.items() if uid not in listed]
-        missed = [obj for uid, obj in listed.items() if version_of(before.get(uid, obj)) < version_of(obj)]
-        missed += [obj for uid, obj in listed.items() if uid not in before]
-        for obj in gone:
-            self._tell(self._store.remove(obj))
-        for obj in missed:
-            await self._read(obj)
+        before = {state.uid: state for state in self._store.states(api_version, kind)}
+        listed = await self._list(api_version, kind)
+        gone = [state for uid, state in before.items() if uid not in listed]
+        missed = [
+            found for uid, found in listed.items() if uid not in before or before[uid].version < found.version
+        ]
+        for state in gone:
+            self._tell(self._store.remove(state.unpacked()))
+        for found in missed:
+            await self._read(found)
         return len(gone) + len(missed)
 
-    async def _read(self, listed: Object) -> None:
-        fresh = await self._lister.read(ref_of(listed), listed["metadata"]["namespace"])
+    async def _read(self, listed: Listed) -> None:
+        fresh = await self._lister.read(listed.ref, listed.namespace)
         if fresh is not None:
             self._tell(self._store.put(fresh))
 
-    async def _list(self, api_version: str, kind: str) -> list[Object]:
+    async def _list(self, api_version: str, kind: str) -> dict[str, Listed]:
+        """Return every object of a kind by its uid."""
+        found = {}
         try:
-            lists = [await self._lister.list_metadata(api_version, kind, each) for each in self._namespaces]
+            for namespace in self._namespaces:
+                async for obj in self._lister.list_metadata(api_version, kind, namespace):
+                    found[uid_of(obj)] = Listed(ref_of(obj), obj["metadata"]["namespace"], version_of(obj))
         except NotFoundError:  # the kind is not installed
-            return []
-        return [obj for found in lists for obj in found]
+            return {}
+        return found
 
     def _tell(self, keys: set[Key]) -> None:
         for key in keys:
             self._notify(key)
-
-
-def _uid(obj: Object) -> str:
-    return str(obj["metadata"]["uid"])

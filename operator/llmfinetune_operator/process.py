@@ -52,6 +52,7 @@ class Operator:
         self._metrics = Metrics()
         self._store = Store()
         self._reports = Reports(clock=utc_now)
+        self._limit = RateLimit(per_second=REPORTS_PER_SECOND, burst=REPORTS_BURST, time=monotonic)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT.
@@ -128,6 +129,7 @@ class Operator:
             queue=queue,
             reconcile=reconcile,
             metrics=self._metrics,
+            forget=self._limit.forget,
             resync_seconds=self._settings.resync_seconds,
             random=random.random,
         )
@@ -164,8 +166,7 @@ class Operator:
                 return
 
     async def _listen_for_signals(self, ready: asyncio.Event) -> None:
-        """Take the signals over from kopf, whenever it starts: it would end before the work in progress
-        does."""
+        """Take the signals over from kopf, whenever it starts: it would end before work in progress does."""
         loop = asyncio.get_running_loop()
         while True:
             await ready.wait()
@@ -181,7 +182,7 @@ class Operator:
             pods=self._store,
             tokens=Tokens(cluster, reviews=reviews, time=monotonic),
             reports=self._reports,
-            limit=RateLimit(per_second=REPORTS_PER_SECOND, burst=REPORTS_BURST, time=monotonic),
+            limit=self._limit,
             notify=queue.add,
             count=self._metrics.count_report,
             is_ready=lambda: audit.is_synced,

@@ -83,16 +83,6 @@ class WorkQueue(Generic[K]):
         """Those of them that are urgent."""
         return self._waiting.num_urgent
 
-    @property
-    def num_working(self) -> int:
-        """Keys that workers hold."""
-        return len(self._working)
-
-    @property
-    def num_delayed(self) -> int:
-        """Keys that wait for their time."""
-        return len(self._due)
-
     def add(self, key: K, *, urgent: bool = False) -> None:
         """Have the key worked on as soon as a worker is free, before all that is not urgent if it is."""
         if self._is_shut_down:

@@ -5,6 +5,7 @@ so a second reconcile of an unchanged world writes nothing. Whatever fails is tr
 """
 
 import logging
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -100,7 +101,8 @@ class Reconciler:
         )
 
     async def __call__(self, key: Key) -> float | None:
-        """Reconcile, and return after how many seconds to do so again without any event.
+        """Reconcile, and return after how many seconds to do so again without any event: never (None) where
+        the fine-tune is gone or on its way, and whenever it is convenient (infinity) where nothing waits.
 
         Raises:
             ApiError: the API server could not be read or written; the next try starts over.
@@ -223,9 +225,9 @@ class Reconciler:
             except ApiError as error:
                 logger.warning("cannot post an event", extra={"event": event.reason, "reason": error.reason})
 
-    def _seconds_until_next(self, decision: Decision, memory: Memory) -> float | None:
+    def _seconds_until_next(self, decision: Decision, memory: Memory) -> float:
         """What was written is no news when a watch delivers it, so that a look at what it led to is due."""
         now = self._clock()
         follow_up = now + timedelta(seconds=FOLLOW_UP_SECONDS) if memory.has_written else None
         times = [each for each in (decision.wake_at, memory.warnings_due, follow_up) if each is not None]
-        return max(0.0, (min(times) - now).total_seconds()) if times else None
+        return max(0.0, (min(times) - now).total_seconds()) if times else math.inf

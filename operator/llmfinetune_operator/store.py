@@ -67,13 +67,13 @@ class Store:
         """Return pods that failed and are gone, the last of each name: controllers remove them at once."""
         return tuple(pod.unpacked() for pod in self._failed_pods.get(key, {}).values())
 
-    def objects(self, api_version: str, kind: str) -> list[Object]:
-        """Return every object of a kind."""
+    def states(self, api_version: str, kind: str) -> list[Packed]:
+        """Return the state of every object of a kind, packed as it is."""
         if is_fine_tune(api_version, kind):
-            return [fine_tune for _, fine_tune in self.fine_tunes()]
+            return list(self._fine_tunes.values())
         everything = (item for children in self._children.values() for item in children.items())
         kinds = (api_version, kind)
-        return [child.unpacked() for ref, child in everything if (ref.api_version, ref.kind) == kinds]
+        return [child for ref, child in everything if (ref.api_version, ref.kind) == kinds]
 
     def put(self, obj: Object) -> set[Key]:
         """Take in a state of an object, and return the fine-tunes it is news for, now and before.

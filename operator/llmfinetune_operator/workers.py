@@ -15,7 +15,11 @@ logger = logging.getLogger(__name__)
 
 
 class Workers:
-    """Take keys from the queue and reconcile them, each in one worker at a time."""
+    """Take keys from the queue and reconcile them, each in one worker at a time.
+
+    A reconcile tells after how many seconds the next is due, None where the fine-tune is gone: then `forget`
+    is told of it.
+    """
 
     def __init__(
         self,
@@ -23,12 +27,14 @@ class Workers:
         queue: WorkQueue[Key],
         reconcile: Callable[[Key], Awaitable[float | None]],
         metrics: Metrics,
+        forget: Callable[[Key], object],
         resync_seconds: float,
         random: Callable[[], float],
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._metrics = metrics
+        self._forget = forget
         self._resync_seconds = resync_seconds
         self._random = random
 
@@ -54,9 +60,13 @@ class Workers:
         finally:
             self._metrics.reconcile_seconds.observe(perf_counter() - started)
         self._metrics.reconciles.labels("ok").inc()
+        if again_after is None:
+            self._queue.drop(key)
+            self._forget(key)
+            return
         self._queue.forget(key)
         resync = self._resync_seconds * (1.0 + RESYNC_JITTER * self._random())
-        self._queue.add_after(key, min(resync, again_after) if again_after is not None else resync)
+        self._queue.add_after(key, min(resync, again_after))
 
     def _failed(self, key: Key, error: Exception) -> None:
         wait = error.retry_after if isinstance(error, ApiError) else 0.0

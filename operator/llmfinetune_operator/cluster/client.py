@@ -1,5 +1,6 @@
 """What the operator asks of the API server, in the operator's own terms."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from llmfinetune_operator.cluster import paths
@@ -13,6 +14,8 @@ from llmfinetune_operator.store import ref_of
 APPLY: Final = "application/apply-patch+yaml"
 NO_VERSION: Final = "1"
 """A resourceVersion that no object has: etcd counts from 1, and its first write makes it 2."""
+CHUNK: Final = 100
+"""Objects in one answer to a list."""
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -33,15 +36,23 @@ class KubernetesCluster:
         """Return a fine-tune as it is now, None where there is none."""
         return await self.read(ChildRef(API_VERSION, KIND, key.name), key.namespace)
 
-    async def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> list[Object]:
-        """Return metadata of all objects of a kind that carry a fine-tune's name, or are fine-tunes."""
-        answer = await self._connection.request(
-            "GET",
-            paths.collection(api_version, kind, namespace),
-            query={} if kind == KIND else {"labelSelector": LABEL_NAME},
-            accept=METADATA_ONLY,
-        )
-        return [{**item, "apiVersion": api_version, "kind": kind} for item in answer.get("items") or ()]
+    async def list_metadata(
+        self, api_version: str, kind: str, namespace: str | None
+    ) -> AsyncIterator[Object]:
+        """Yield metadata of all objects of a kind that carry a fine-tune's name, or are fine-tunes.
+
+        They come in chunks: together, with the records of field managers that no request can leave out, they
+        would take more memory than all else.
+        """
+        query = {"limit": str(CHUNK), **({} if kind == KIND else {"labelSelector": LABEL_NAME})}
+        path = paths.collection(api_version, kind, namespace)
+        while True:
+            answer = await self._connection.request("GET", path, query=query, accept=METADATA_ONLY)
+            for item in answer.get("items") or ():
+                yield {**item, "apiVersion": api_version, "kind": kind}
+            query["continue"] = (answer.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return
 
     async def apply(self, obj: Object) -> Object:
         """Make the object's fields so, whoever set them before, and return the whole object."""

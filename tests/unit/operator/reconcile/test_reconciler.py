@@ -1,5 +1,6 @@
 """Gather, decide, act, around a decision that each test makes up."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -355,13 +356,13 @@ async def test_an_event_that_cannot_be_posted_fails_nothing() -> None:
 async def test_a_look_at_what_a_write_led_to_follows_and_then_none() -> None:
     world = World(wants(config_map(a="1"), phase="Pending"))
     assert await world.reconcile(KEY) == FOLLOW_UP_SECONDS
-    assert await world.reconcile(KEY) is None
+    assert await world.reconcile(KEY) == math.inf
 
 
 async def test_a_write_that_changes_nothing_asks_for_no_further_look() -> None:
     world = World(wants(config_map(a="1")))
     world.store.put(child(uid="uid-ConfigMap", version=500, data={"a": "2"}))
-    assert await world.reconcile(KEY) is None
+    assert await world.reconcile(KEY) == math.inf
     assert world.cluster.writes == ["apply ConfigMap"]
 
 
@@ -404,7 +405,7 @@ async def test_warnings_are_read_ever_more_seldom_while_nothing_else_comes_to_wa
 async def test_without_anything_that_waits_there_are_no_warnings() -> None:
     world = World(wants())
     world.store.put(pod())
-    assert await world.reconcile(KEY) is None
+    assert await world.reconcile(KEY) == math.inf
     assert world.cluster.reads == []
 
 

@@ -1,6 +1,7 @@
 """What a watch missed is found by comparing, soon after a watch has started over."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from llmfinetune_operator import audit as module
 from llmfinetune_operator.audit import Audit
 from llmfinetune_operator.errors import NotFoundError, UnavailableError
 from llmfinetune_operator.observed import ChildRef, Key, Object
-from llmfinetune_operator.store import Store, ref_of
+from llmfinetune_operator.store import Packed, Store, ref_of
 from tests.unit.operator.reconcile.objects import KEY, child, fine_tune
 
 
@@ -21,12 +22,16 @@ class Server:
         self.missing = {"PyTorchJob"}
         self.is_away = False
 
-    async def list_metadata(self, api_version: str, kind: str, namespace: str | None) -> list[Object]:
+    async def list_metadata(
+        self, api_version: str, kind: str, namespace: str | None
+    ) -> AsyncIterator[Object]:
         if self.is_away:
             raise UnavailableError("connection refused", what="GET")
         if kind in self.missing:
             raise NotFoundError("no such kind", what="GET", status=404)
-        return [each for each in self.objects if (each["apiVersion"], each["kind"]) == (api_version, kind)]
+        for each in self.objects:
+            if (each["apiVersion"], each["kind"]) == (api_version, kind):
+                yield each
 
     async def read(self, ref: ChildRef, namespace: str) -> Object | None:
         return next((each for each in self.objects if ref_of(each) == ref), None)
@@ -65,6 +70,17 @@ async def test_the_store_is_brought_to_what_the_server_has(
         world.store.put(each)
     assert await world.audit.repair() == repaired
     assert set(world.told) == ({KEY} if repaired else set())
+    assert await world.audit.repair() == 0
+
+
+async def test_what_is_as_it_should_be_is_compared_without_being_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unpacked, and all at once, everything that there is would take ten times the memory."""
+    world = World(child(), fine_tune())
+    for each in (child(), fine_tune()):
+        world.store.put(each)
+    monkeypatch.delattr(Packed, "unpacked")
     assert await world.audit.repair() == 0
 
 

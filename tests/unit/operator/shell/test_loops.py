@@ -1,6 +1,7 @@
 """The loops around the reconciler: what ends them, what they survive, what they ask for next."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -23,11 +24,13 @@ class World:
         self.clock = FakeClock()
         self.queue: WorkQueue[Key] = WorkQueue(clock=self.clock, random=lambda: 0.0)
         self.metrics = Metrics()
+        self.forgotten: list[Key] = []
         self._ends = list(ends)
         self.workers = Workers(
             queue=self.queue,
             reconcile=self.reconcile,
             metrics=self.metrics,
+            forget=self.forgotten.append,
             resync_seconds=100.0,
             random=lambda: 0.0,
         )
@@ -55,7 +58,7 @@ class World:
 @pytest.mark.parametrize(
     ("end", "result", "due"),
     [
-        pytest.param(None, "ok", 100.0, id="nothing to wait for: the resync"),
+        pytest.param(math.inf, "ok", 100.0, id="nothing to wait for: the resync"),
         pytest.param(7.0, "ok", 7.0, id="an earlier look"),
         pytest.param(ConflictError("changed", what="PUT"), "conflict", 0.2, id="a conflict"),
         pytest.param(UnavailableError("gone", what="GET"), "api_error", 0.2, id="no API server"),
@@ -69,16 +72,30 @@ class World:
     ],
 )
 async def test_whatever_a_reconcile_ends_with_the_next_one_is_planned(
-    end: float | Exception | None, result: str, due: float
+    end: float | Exception, result: str, due: float
 ) -> None:
     world = World(end)
     await world.work()
     assert world.count(result) == 1
-    assert (world.queue.num_working, world.queue.num_delayed) == (0, 1)
+    assert (len(world.queue), world.queue.age()) == (0, 0.0), "no worker holds it"
     world.clock.advance(due - 0.01)
     assert len(world.queue) == 0
     world.clock.advance(0.02)
     assert len(world.queue) == 1
+    assert world.forgotten == []
+
+
+async def test_a_fine_tune_that_is_gone_is_never_looked_at_again_until_something_names_it() -> None:
+    world = World(7.0, UnavailableError("gone", what="GET"), None, math.inf)
+    await world.work()
+    await world.work()
+    await world.work()
+    assert (world.count("ok"), world.forgotten) == (2, [KEY])
+    world.clock.advance(1000.0)
+    assert len(world.queue) == 0
+    await world.work()
+    world.clock.advance(100.0)
+    assert len(world.queue) == 1, "one of the same name"
 
 
 async def forever() -> None:
