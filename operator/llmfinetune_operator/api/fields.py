@@ -32,6 +32,10 @@ _INSIDE = (
     r"self.startsWith('https://') || !self.matches('(^|/)\\.\\.(/|$)')",
     "a source stays inside its volume: remove '..' from the path",
 )
+_WHOLE = (
+    "self.startsWith('https://') || !self.matches('://.*//')",
+    "a source has no empty part: remove the second '/' of '//'",
+)
 ClusterSource = Annotated[
     SourceUri,
     AfterValidator(_in_cluster),
@@ -46,6 +50,7 @@ ClusterSource = Annotated[
                 f"no source that a cluster can reach: {_FORMS}",
             ),
             _INSIDE,
+            _WHOLE,
         )
     ),
 ]
@@ -67,6 +72,7 @@ VolumeSource = Annotated[
         json_schema_extra=rules(
             (r"self.matches('^pvc://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/.+$')", _ON_A_VOLUME),
             _INSIDE,
+            _WHOLE,
         )
     ),
 ]

@@ -43,6 +43,9 @@ CASES: dict[str, Bad] = {
     "https with another digest": Bad("model__source", "https://example.com/m.gguf#md5=00", HTTPS),
     "https with a short digest": Bad("model__source", f"https://example.com/m#sha256={DIGEST[:-1]}", HTTPS),
     "out of the volume": Bad("dataset__source", "pvc://claim/../other/data.json", "remove '..'"),
+    "from the root of all files": Bad("dataset__source", "pvc://claim//etc/passwd", "remove the second '/'"),
+    "an empty part on a claim": Bad("model__source", "pvc://claim/a//b", "remove the second '/'"),
+    "an empty name of a repository": Bad("model__source", "hf://owner//file", "remove the second '/'"),
     "source too long": Bad("model__source", "hf://owner/" + "a" * 1024, "may not be more than 1024 bytes"),
     "empty source": Bad("model__source", "", "spec.model.source"),
     "empty revision": Bad("model__revision", "", "spec.model.revision"),
@@ -85,6 +88,7 @@ CASES: dict[str, Bad] = {
     "fine-tune with a capital": Bad("resumeFrom", {"fineTune": "Other"}, "spec.resumeFrom.fineTune"),
     "origin on a hub": Bad("resumeFrom", {"source": "hf://owner/adapter"}, "use pvc://claim/path"),
     "origin out of its volume": Bad("resumeFrom", {"source": "pvc://a/../b"}, "remove '..'"),
+    "origin from the root of all files": Bad("resumeFrom", {"source": "pvc://a//b"}, "remove the second '/'"),
     "unknown way to resume": Bad("resumeFrom", {"fineTune": "a", "mode": "merge"}, "resumeFrom.mode"),
     # training
     "zero epochs": Bad("training__epochs", 0, "spec.training.epochs"),

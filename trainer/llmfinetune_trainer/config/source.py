@@ -18,6 +18,9 @@ _HINT = (
     "or a local path"
 )
 
+_WITHOUT_EMPTY_PARTS = ("hf", "pvc", "configMap")
+"""Schemes whose paths begin below something: after an empty part one would begin at the root of all files."""
+
 
 class Source(NamedTuple):
     """One parsed source.
@@ -41,6 +44,8 @@ def parse_source(uri: str) -> Source:
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return Source("file", "", _checked(uri, uri))
+    if scheme in _WITHOUT_EMPTY_PARTS and "//" in rest:
+        raise ValueError(f"source {uri!r} has an empty part: remove the second '/' of '//'")
     match scheme:
         case "hf":
             return _hf(uri, rest)
