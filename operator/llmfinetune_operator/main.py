@@ -13,15 +13,16 @@ from llmfinetune_operator import logs
 from llmfinetune_operator.errors import OperatorError, UsageError
 from llmfinetune_operator.process import Operator
 from llmfinetune_operator.settings import Settings
+from llmfinetune_operator.settings_text import help_text
 
 logger = logging.getLogger(__name__)
 
-EPILOG = """
-Settings come from environment variables LLMFINETUNE_*: LLMFINETUNE_TRAINER_IMAGE is required; the others are
-in the operator's Deployment. The API server is found by the pod's service account or by KUBECONFIG.
-
+EXAMPLES = """
   llmfinetune-operator                      serve every namespace
   llmfinetune-operator -n ml -n research    serve two namespaces
+
+The API server is found by the pod's service account or by KUBECONFIG. All else is set by environment
+variables, in a cluster those of the operator's Deployment:
 """
 
 
@@ -46,7 +47,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="llmfinetune-operator",
         description="Fine-tunes language models: makes and keeps what each LLMFineTune asks for.",
-        epilog=EPILOG,
+        epilog=f"{EXAMPLES}\n{help_text()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
