@@ -1,5 +1,4 @@
-"""The complete children of one fine-tune, from its view: what the builders of `resources` and the backend are
-given."""
+"""The complete children of one fine-tune: what the builders of `resources` and the backend are given."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -124,8 +124,7 @@ def _judge(view: View) -> _Findings:
 
 
 def _trouble(view: View, volume: Storage, prepared: Preparation, training: TrainingStep) -> Trouble | None:
-    """What ends the fine-tune, else what is to be put right first: a later stage often fails of an earlier
-    one."""
+    """What ends the fine-tune, else what is to be put right first: later stages fail of earlier ones."""
     candidates = [
         deadline_trouble(view),
         name_trouble(view),
@@ -167,8 +166,7 @@ def _unwanted(view: View, found: _Findings) -> list[Deletion]:
 
 
 def _after_the_end(view: View) -> Decision:
-    """Terminal states stay. Work that still runs is ended, and whether the volume is kept can still be
-    changed."""
+    """Terminal states stay. Work that still runs is ended; whether the volume is kept can still change."""
     status = _stored(view.observed)
     status["observedGeneration"] = view.generation
     expired = has_expired(view)

@@ -29,12 +29,10 @@ class Deletion:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Complete desired objects, deletions, the whole status, events, and when to look again without any
-    event."""
+    """Desired objects, deletions, the whole status, events, and when to look again without any event."""
 
     apply: tuple[Object, ...] = ()
-    """Complete objects for server-side apply, in order. Those that already match the live ones are not
-    written."""
+    """Complete objects for server-side apply, in order. Those that match the live ones are not written."""
     delete: tuple[Deletion, ...] = ()
     status: dict[str, Any]
     """The complete status; written only where it differs from the stored one."""

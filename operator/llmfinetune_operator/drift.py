@@ -1,5 +1,4 @@
-"""Tells whether a live object still is what was desired, so that nothing is written while nothing has
-changed."""
+"""Tells whether a live object still is what was desired, so that nothing is written for nothing."""
 
 from collections.abc import Sequence
 from typing import Any

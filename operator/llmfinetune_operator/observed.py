@@ -47,8 +47,7 @@ class Observed:
     fine_tune: Object
     """The LLMFineTune as stored, defaults applied."""
     children: Mapping[ChildRef, Object] = field(default_factory=dict)
-    """Objects that the fine-tune owns or names: claim, ConfigMaps, ServiceAccount, prepare Job, training
-    job."""
+    """Objects that the fine-tune owns or names: claim, ConfigMap, ServiceAccount and both jobs."""
     pods: tuple[Object, ...] = ()
     """Pods of the prepare Job and of the training job."""
     failed_pods: tuple[Object, ...] = ()
@@ -62,8 +61,7 @@ class Observed:
     training_api_available: bool = True
     """Whether the API server knows the training job's kind."""
     apply_errors: Mapping[ChildRef, str] = field(default_factory=dict)
-    """What the API server said when the last cycle's apply of a child was refused (a webhook, a quota, a
-    name)."""
+    """What the API server said when it refused a child in the last cycle (a webhook, a quota, a name)."""
     progress_ca: str = ""
     """PEM of the certificate authority that signs the progress endpoint's certificate."""
     watching_since: datetime | None = None

@@ -48,8 +48,7 @@ class DatasetSpec(DatasetConfig):
 
     source: ClusterSource
     """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
-    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet, text, or what
-    `datasets.save_to_disk` writes."""
+    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet, text, or what `datasets.save_to_disk` writes."""
 
 
 def _exactly_one(schema: dict[str, Any]) -> None:

@@ -39,8 +39,7 @@ class StorageSpec(Frozen):
     """How nodes may share the volume; without it ReadWriteOnce. Workers on several nodes need ReadWriteMany.
     Not together with existingClaim."""
     existing_claim: ObjectName | None = None
-    """A PersistentVolumeClaim that exists already, used below a directory with the fine-tune's name. It is
-    never deleted."""
+    """A PersistentVolumeClaim of yours, used below a directory with the fine-tune's name, never deleted."""
     retain: bool = True
     """Whether the volume stays when the fine-tune is deleted."""
 

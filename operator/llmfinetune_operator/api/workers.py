@@ -30,8 +30,7 @@ class ResourceLimits(Frozen):
     """What a worker can use at most."""
 
     cpu: Cpu | None = None
-    """Processor cores, such as 2, 0.5 or 500m; without it a worker uses as many threads as it
-    requests cores."""
+    """Processor cores, such as 2, 0.5 or 500m; without it a worker has a thread for each requested core."""
     memory: Memory | None = None
     """Memory, such as 4Gi or 1500M; a worker that needs more is ended and started again."""
 

@@ -1,5 +1,4 @@
-"""What the operator asks of the thing that runs workers: one object per fine-tune, and how to read its
-state."""
+"""What the operator asks of what runs workers: one object per fine-tune, and how to read its state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -125,8 +125,7 @@ def _without_container(pod: Object) -> Termination | None:
 
 
 def _disruption(pod: Object) -> str:
-    """The pod's own reason is more exact than its condition, which leaves it open what the kubelet ended it
-    for."""
+    """The pod's own reason is more exact than its condition, which does not say what the kubelet met."""
     own = str(pod.get("status", {}).get("reason") or "")
     target = pod_condition(pod, "DisruptionTarget")
     disrupted = target is not None and target["status"] == "True"

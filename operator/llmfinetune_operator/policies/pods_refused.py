@@ -1,5 +1,4 @@
-"""Jobs whose pods the API server does not take: a quota, a PriorityClass that is missing, Pod Security, a
-webhook."""
+"""Jobs whose pods the API server refuses: for a quota, a PriorityClass, Pod Security or a webhook."""
 
 from collections.abc import Iterable
 

@@ -1,5 +1,4 @@
-"""Where preparation stands: nothing computes before the prepare Job has succeeded on the volume that is there
-now."""
+"""Where preparation stands: nothing computes before the prepare Job has succeeded on the present volume."""
 
 from enum import Enum
 

@@ -27,8 +27,7 @@ def is_fixed(view: View, live: Object | None) -> bool:
 
 
 def is_resized(view: View, job: Object) -> bool:
-    """Whether a job in a queue has another number of workers than are wanted: its admission is for that
-    number."""
+    """Whether a job in a queue has, and is admitted for, another number of workers than are wanted."""
     return view.queue is not None and view.backend.replicas(job) != view.replicas
 
 

@@ -1,5 +1,4 @@
-"""Fields that running workers cannot take over: a change ends the job, and the next attempt resumes with
-them."""
+"""Fields that running workers cannot take over: with a change of them the next attempt resumes."""
 
 from typing import Any
 
@@ -34,7 +33,6 @@ def _restart_fields(value: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def needs_restart(view: View, job: Object) -> bool:
-    """Whether the live job was made from other restart-class fields. A hash that is missing will be put
-    back."""
+    """Whether the live job was made from other restart-class fields. A missing hash will be put back."""
     live = annotation(job, ANNOTATION_TEMPLATE_HASH)
     return live is not None and live != restart_hash(view.spec)

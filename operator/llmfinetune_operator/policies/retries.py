@@ -7,8 +7,7 @@ from llmfinetune_operator.times import parse_time
 
 
 def retry_at(view: View, failures_before: int) -> datetime:
-    """When to try again after a failure now: waits double with every failure in a row up to the longest
-    one."""
+    """When to try again after a failure now: waits double with each in a row, up to the longest."""
     delay = view.settings.retry_delay_seconds * 2.0 ** min(failures_before, 30)
     return view.now + timedelta(seconds=min(delay, view.settings.retry_delay_max_seconds))
 

@@ -1,5 +1,4 @@
-"""Why a container ended: from its own termination message, else from its exit code and the kubelet's
-reason."""
+"""Why a container ended: by its termination message, else by its exit code and the kubelet's reason."""
 
 from collections.abc import Mapping
 

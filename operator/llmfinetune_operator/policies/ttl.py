@@ -1,5 +1,4 @@
-"""`runPolicy.ttlAfterFinished`: children of a fine-tune that ended are removed after a while; results stay in
-its status."""
+"""`runPolicy.ttlAfterFinished`: after a while, children of a fine-tune that ended go; its status stays."""
 
 from datetime import datetime
 

@@ -35,8 +35,7 @@ class Reports:
 
 
 def received(known: ReceivedReport | None, report: Report, *, now: datetime) -> ReceivedReport:
-    """Return what is known once a report has come; one of an earlier attempt comes too late to say
-    anything."""
+    """Return what is known once a report has come; one of an earlier attempt comes too late."""
     if known is None:
         return ReceivedReport(report=report, received_at=now, advanced_at=now)
     if names.is_earlier(report.attempt, known.report.attempt):

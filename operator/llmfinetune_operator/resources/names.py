@@ -37,8 +37,7 @@ def worker_pod(name: str, index: int) -> str:
 
 
 def attempt_id(uid: str, attempt: int) -> str:
-    """Identity of one attempt, unique over all fine-tunes that ever had this name. Trainers report it
-    back."""
+    """Identity of one attempt, unique over all that ever had this name. Trainers report it back."""
     return f"{uid}-{attempt}"
 
 

@@ -33,8 +33,7 @@ def new_failure(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> FailureS
 
 
 def _failed_again(before: LLMFineTuneStatus, after: LLMFineTuneStatus) -> bool:
-    """Whether workers failed, or ended as told, once more. A failure that they waited after has been told by
-    then."""
+    """Whether workers failed, or ended as told, once more. What they waited after has been told by then."""
     then, now, told = before.workers, after.workers, after.failure
     if then is None or now is None or told is None or then.next_start_time is not None:
         return False

@@ -1,5 +1,4 @@
-"""What the policies found out in one cycle: all that a status is made of besides the stored one and the
-report."""
+"""What the policies found out in one cycle: with stored status and report, all a status is made of."""
 
 from dataclasses import dataclass
 

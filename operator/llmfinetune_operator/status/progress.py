@@ -1,5 +1,4 @@
-"""What trainers told: progress, measurements, loss curve, data, checkpoint, runtime. What they leave out
-stays known."""
+"""What trainers told: progress, measurements, loss curve, data. What they leave out stays known."""
 
 from typing import Any
 
