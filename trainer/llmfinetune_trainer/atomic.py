@@ -14,8 +14,7 @@ TEMPORARY_PREFIX = ".incomplete-"
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """Yields a new directory beside `target` that becomes `target` at the end; replaces a directory that is
-    there."""
+    """Yields a new directory beside `target` that becomes `target` at the end, in the place of an old one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{TEMPORARY_PREFIX}{target.name}-{uuid4().hex[:8]}"
     temporary.mkdir()

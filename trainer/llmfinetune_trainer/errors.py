@@ -1,7 +1,7 @@
 """Errors that end a command: each says what was wrong, where, and what to do, and carries its exit code.
 
-Every layer raises `RunError`; the command line prints it, the launcher puts its failure into the termination
-message.
+Every layer raises `RunError`. The command line prints it; the launcher puts its failure into the pod's
+termination message.
 """
 
 import errno
@@ -15,8 +15,7 @@ MAX_MESSAGE = 1024
 
 
 class RunError(Exception):
-    """Ends the command with `exit_code`. `str()` is the whole text; `failure` the bounded form for a
-    status."""
+    """Ends the command with `exit_code`. `str()` is the whole text, `failure` its bounded form."""
 
     def __init__(self, message: str, *, failure: Failure, exit_code: int) -> None:
         super().__init__(message)
@@ -85,8 +84,7 @@ def diverged(reason: str, message: str, *, hint: str) -> RunError:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that caused it, says that no space is left, also where a library rewords errno
-    28."""
+    """Whether an error or one that caused it says that no space is left, in whatever words of a library."""
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:

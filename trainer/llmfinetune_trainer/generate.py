@@ -103,8 +103,7 @@ class Generator:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Reads JSON Lines of `{"instruction": …, "input": …}`; `question` and `prompt` stand for instruction
-    too.
+    """Reads JSON Lines of `{"instruction": …, "input": …}`; `question` and `prompt` are instructions too.
 
     Raises:
         RunError: it cannot be read, or a line is something else.

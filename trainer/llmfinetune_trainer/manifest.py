@@ -1,5 +1,4 @@
-"""Reads a fine-tune from its manifest (YAML) or from the operator's ConfigMap (JSON), reporting every problem
-at once.
+"""Reads a fine-tune from its manifest (YAML) or the operator's ConfigMap (JSON); tells all problems at once.
 
 The same manifest serves a cluster and one machine: what only a cluster needs (workers, storage, run policy,
 image, environment) is skipped here, and validated where it is used, by the API server.

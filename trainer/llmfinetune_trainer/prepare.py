@@ -75,8 +75,7 @@ def prepare(
     offline: bool = False,
     progress: Callable[[str], None],
 ) -> Prepared:
-    """Makes everything that training starts from, or opens it where it is there and its sources are
-    unchanged.
+    """Makes everything that training starts from, or opens it if it is there for unchanged sources.
 
     Args:
         config: the run configuration.

@@ -36,8 +36,7 @@ class CheckpointWriter:
         self._writing = threading.Lock()
 
     def save_soon(self, copy: Callable[[], Checkpoint]) -> bool:
-        """Copies the state and writes the copy in the background; does neither and says False if the writer
-        is busy.
+        """Copies the state and writes the copy in the background; False, and neither, if the writer is busy.
 
         Raises:
             OSError: the write before failed.

@@ -48,8 +48,7 @@ def model_and_adapter(options: argparse.Namespace) -> tuple[Path, Path | None]:
 
 
 def trained_template(directory: Path) -> Template:
-    """The template of the prompts that an adapter or a merged model was trained on; `auto` where nothing
-    tells."""
+    """Template of the prompts that an adapter or merged model was trained on; `auto` where nothing tells."""
     try:
         noted = json.loads((directory / LINEAGE).read_text(encoding="utf-8")).get("template")
     except (OSError, ValueError, AttributeError):

@@ -116,8 +116,7 @@ class DatasetConfig(Frozen):
 
     source: SourceUri
     """Where the data comes from: `hf://owner/name[/file]`, `pvc://claim/path`, `https://…#sha256=…` or
-    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet, text, or what
-    `datasets.save_to_disk` writes."""
+    `configMap://name/key`. JSON, JSON Lines, CSV, Parquet, text, or what `datasets.save_to_disk` writes."""
     revision: str = Field(default="main", min_length=1, max_length=256)
     """Branch, tag or commit of a Hugging Face repository."""
     format: Literal["auto", "alpaca", "messages", "completion", "pretraining"] = "auto"
@@ -148,8 +147,7 @@ class LoraConfig(Frozen):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Dropout on the adapters' input. 0 is fastest."""
     target_modules: list[ModuleName] = Field(default=["q_proj", "v_proj"], min_length=1, max_length=64)
-    """Names of the linear layers that get an adapter, or `all-linear`. A name that matches nothing is an
-    error."""
+    """Names of the linear layers to adapt, or `all-linear`. A name that matches nothing is an error."""
 
 
 class MethodConfig(Frozen):
@@ -254,8 +252,8 @@ class RuntimeConfig(Frozen):
     bindings import, else gloo."""
     micro_batch_tokens: int | None = Field(default=None, ge=64, le=1_048_576)
     """Most tokens that a worker computes at once; a longer sample is computed by itself. Fewer take less
-    memory and, below 1024 or so, more time; the result is the same. null takes 2048, or
-    fewer where memory is short."""
+    memory and, below 1024 or so, more time; the result is the same. null takes 2048, or fewer
+    where memory is short."""
 
 
 class ResumeConfig(Frozen):
@@ -266,8 +264,8 @@ class ResumeConfig(Frozen):
     )
 
     fine_tune: Annotated[str, Field(min_length=1, max_length=63, pattern=FINE_TUNE_NAME)] | None = None
-    """Name of a fine-tune in the same namespace: its newest checkpoint, or for warmStart its adapter where it
-    has finished."""
+    """Name of a fine-tune in the same namespace: its newest checkpoint, or for warmStart the adapter that it
+    wrote if it has finished."""
     source: SourceUri | None = None
     """Instead of fineTune, `pvc://claim/path`: a fine-tune's volume, one checkpoint on it, or for warmStart
     an adapter's directory as peft saves it."""

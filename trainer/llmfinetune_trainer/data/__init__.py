@@ -1,2 +1,1 @@
-"""Data: rows of a file become examples, text, tokens and packs; prepared once, memory-mapped, addressed by a
-cursor."""
+"""Data: rows of a file become examples, text, tokens and packs; prepared once, mapped, found by a cursor."""

@@ -101,8 +101,7 @@ def _ended(sample: Sample, eos: int | None, special: frozenset[int]) -> Sample:
 
 
 def windows(sample: Sample, max_length: int) -> Iterator[Sample]:
-    """Cuts a sample into several that overlap by one token, so that every token but the first is a target
-    once."""
+    """Cuts a sample into several that overlap by one token: every token but the first is a target once."""
     for start in range(0, max(len(sample.ids) - 1, 1), max_length - 1):
         targets = sample.targets[start : start + max_length].copy()
         targets[0] = False

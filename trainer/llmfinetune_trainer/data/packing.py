@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ATTENTION_COST = 1.0 / 2048
-"""Attention's share c in a sample's cost len + c·len²: at this many tokens it costs as much as the linear
-layers."""
+"""Attention's share c in a sample's cost len + c·len²: at 1 / c tokens it costs as much as linear layers."""
 
 
 def pack(lengths: Sequence[int] | NDArray[np.int32], budget: int) -> list[list[int]]:
@@ -61,8 +60,7 @@ def balanced_shares(costs: ArrayLike, num_ranks: int) -> list[list[int]]:
         num_ranks: ranks to share among, at least 1.
 
     Returns:
-        For each rank the positions of its samples, ascending; a rank may get none when samples are fewer than
-        ranks.
+        For each rank the positions of its samples, ascending; none for some where samples are few.
     """
     values = np.asarray(costs, dtype=np.float64)
     shares: list[list[int]] = [[] for _ in range(num_ranks)]

@@ -88,8 +88,7 @@ class Prepared(NamedTuple):
 
 
 def request_digest(config: RunConfig) -> str:
-    """Digest of the parts of a configuration that preparation depends on: the name under which workers look
-    it up."""
+    """Digest of what preparation depends on in a configuration: the name under which workers look it up."""
     return digest_json(
         {
             "version": FORMAT_VERSION,

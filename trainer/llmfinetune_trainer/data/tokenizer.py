@@ -1,5 +1,5 @@
-"""Loads the model's tokenizer and adapts its chat template. The only module of the data side that needs
-transformers."""
+"""Loads the model's tokenizer and adapts its chat template. Nothing else of the data side needs
+`transformers`, which takes seconds to import."""
 
 from collections.abc import Sequence
 from pathlib import Path

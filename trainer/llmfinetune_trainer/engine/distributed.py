@@ -113,8 +113,7 @@ def joined(communication: Communication) -> Iterator[Ranks]:
 
 
 def _backends(communication: Communication) -> str:
-    """In torch's words. Numbers that the ranks agree on lie in main memory, which an accelerator's library
-    cannot reach."""
+    """In torch's words. What ranks agree on lies in main memory, out of reach of an accelerator's library."""
     devices = {"nccl": "cuda", "xccl": "xpu"}
     device = devices.get(communication)
     return communication if device is None else f"cpu:gloo,{device}:{communication}"

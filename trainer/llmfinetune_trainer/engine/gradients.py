@@ -70,8 +70,7 @@ class GeneralGradients:
         return float(self.loss(batch))
 
     def loss(self, batch: MicroBatch, *, dropout_seed: int | None = None) -> Tensor:
-        """The loss with its graph, summed over the supervised positions; without a seed there is no
-        dropout."""
+        """The loss with its graph, summed over the supervised positions; no dropout without a seed."""
         batch = placed(batch, self._device)
         if self._head is not None:
             hidden = self.hidden(batch, dropout_seed=dropout_seed)

@@ -22,8 +22,7 @@ from llmfinetune_trainer.report.sink import StepRecord
 from llmfinetune_trainer.report.tracker import Tracker
 
 EXPLOSION = 10.0
-"""A loss beyond so many times one more than its recent mean is no outlier: at any vocabulary it is worse than
-guessing."""
+"""A loss beyond so many times one more than its recent mean is no outlier: it is worse than guessing."""
 
 
 @dataclass(kw_only=True, slots=True)

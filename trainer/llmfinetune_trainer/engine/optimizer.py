@@ -8,8 +8,7 @@ EPSILON = 1e-8
 
 
 class FlatAdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) over one flat buffer; `first` and `second` are its
-    moments.
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) over one flat buffer, its moments in two others.
 
     torch's own optimizer keeps its state per parameter object; a flat one is saved and restored as it lies.
     """

@@ -1,5 +1,4 @@
-"""Imports everything that a training process needs, for processes that are forked from here to have it at
-once.
+"""Imports everything that a training process needs, so that those that are forked from here have it.
 
 Nothing may start a thread or compute: what is forked would not have its threads.
 """

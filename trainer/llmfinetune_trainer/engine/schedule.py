@@ -21,8 +21,7 @@ def num_training_steps(training: TrainingConfig, num_samples: int) -> int:
 
 
 def learning_rate(training: TrainingConfig, *, step: int, total_steps: int) -> float:
-    """Learning rate of one optimizer step, `step` counted from 0: linear warm-up, then the schedule down to
-    zero.
+    """Learning rate of one step, counted from 0: linear warm-up, then the schedule down to zero.
 
     The first step already learns, and the last one does too: zero lies just outside of the run at both ends.
     """

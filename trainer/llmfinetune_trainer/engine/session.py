@@ -155,8 +155,7 @@ def _start(run: Run, prepared: Prepared, *, digest: str) -> tuple[TrainingState,
 
 
 def _resume(run: Run, store: CheckpointStore, state: TrainingState) -> CheckpointFacts | None:
-    """Takes over the newest whole checkpoint and returns which; the first rank chooses it, so that all take
-    the same."""
+    """Takes over the newest whole checkpoint and returns which; the first rank chooses it for all."""
     if run.ranks.rank == 0 and run.layout.checkpoints.exists():
         remove_incomplete(run.layout.checkpoints)
     path = run.ranks.from_first(store.newest)

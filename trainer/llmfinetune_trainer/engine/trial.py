@@ -95,8 +95,7 @@ def measure_apart(model_path: Path, *, precision: str) -> Seconds:
 
 
 def measure(model_path: Path, *, dtype: torch.dtype, clock: Callable[[], float]) -> Seconds:
-    """Seconds of one micro-batch with plain torch and with Intel's extension, which replaces operators of
-    this process."""
+    """Seconds of one micro-batch with plain torch and with Intel's extension, which stays in this process."""
     skeleton = model_skeleton(model_path)
     proof = prove(skeleton)
     base = reduced_model(skeleton.config, layers=LAYERS, dtype=dtype, attention=proof.attention)

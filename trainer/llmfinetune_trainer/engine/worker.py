@@ -1,7 +1,6 @@
 """One training process, as torchrun's agent forks it.
 
-It ends with one of the exit codes of `config.exit_codes`, and leaves what happened in the file that the
-launcher named.
+It ends with one of `config.exit_codes`, and leaves what happened in the file that the launcher named.
 """
 
 import argparse

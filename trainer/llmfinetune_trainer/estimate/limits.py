@@ -1,5 +1,4 @@
-"""How much memory a worker may use, on how many processors, and how many workers there are: as told, else as
-found."""
+"""A worker's memory and processors, and how many workers there are: as told, else as found."""
 
 import os
 from collections.abc import Mapping

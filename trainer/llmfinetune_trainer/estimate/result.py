@@ -1,5 +1,4 @@
-"""The estimate as a value: what the command prints, what lies beside the prepared data, what the status
-shows."""
+"""The estimate as a value: what the command prints, the prepare Job keeps and the status shows."""
 
 import math
 

@@ -1,5 +1,4 @@
-"""What autograd keeps of a forward pass, counted while it keeps it: no formula holds for every
-architecture."""
+"""What autograd keeps of a forward pass, counted while it does: no formula holds for every architecture."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple

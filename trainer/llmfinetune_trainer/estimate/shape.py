@@ -1,5 +1,4 @@
-"""What memory and work are functions of: the model's structure, its adapters, and the path that computes
-it."""
+"""What memory and work are functions of: the model's structure, its adapters, and the engine's path."""
 
 from typing import Any, NamedTuple
 

@@ -1,5 +1,4 @@
-"""Estimates beside the prepared data: what was measured for the same run on the same machine is not measured
-again."""
+"""Estimates beside the prepared data: the same run on the same machine is measured once."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -63,8 +63,7 @@ def failure_of(error: BaseException) -> RunError:
 
 
 def encode(message: TerminationMessage, *, limit: int = MAX_TERMINATION_BYTES) -> str:
-    """JSON of at most `limit` bytes: where it does not fit, first the log loses lines, then the failure
-    words."""
+    """JSON of at most `limit` bytes: to fit, first the log loses lines, then the failure words."""
     text = message.model_dump_json(by_alias=True, exclude_none=True)
     failure = message.failure
     if len(text.encode()) <= limit:

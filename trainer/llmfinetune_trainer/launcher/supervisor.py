@@ -1,5 +1,4 @@
-"""The pod's first process: starts torchrun's agent, forwards signals, reaps orphans, ends with the right
-code.
+"""The pod's first process: starts torchrun's agent, forwards signals, reaps orphans, chooses the exit code.
 
 It imports no torch: it stays small, starts at once, and cannot be what dies when memory runs out.
 """

@@ -122,8 +122,7 @@ def peft_config(model: PreTrainedModel, lora: LoraConfig) -> PeftLoraConfig:
 
 @contextmanager
 def of_peft_alone() -> Iterator[None]:
-    """Keeps back a warning that only peft's authors can act on: it reads a property that transformers has
-    renamed."""
+    """Keeps back a warning for peft's authors: it reads a property that transformers has renamed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         yield

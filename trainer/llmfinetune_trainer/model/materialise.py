@@ -1,5 +1,4 @@
-"""Makes a model directory that loads fast: safetensors weights, configuration and tokenizer on the run's own
-volume.
+"""Makes a model directory that loads fast: weights, configuration and tokenizer on the run's own volume.
 
 Done once, by preparation. A directory is taken over as it is; a GGUF file is unpacked into plain weights, in
 bf16 unless the run computes in fp32.

@@ -50,8 +50,7 @@ class Scheme(Protocol):
         """Codes and scales of a matrix; the scales have its type."""
 
     def dequantise(self, codes: Tensor, scales: Tensor, *, out: Tensor) -> None:
-        """Writes the matrix into `out` [outputs, inputs], whose rows may lie further apart than they are
-        long."""
+        """Writes the matrix into `out` [outputs, inputs], whose rows need not be neighbours."""
 
 
 class Int8:

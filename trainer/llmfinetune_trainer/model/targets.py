@@ -1,5 +1,4 @@
-"""Which linear layers get an adapter, by the names that the manifest gives. Needs only the model's
-structure."""
+"""Which linear layers get an adapter, by the manifest's names. Needs the model's structure alone."""
 
 import difflib
 import fnmatch

@@ -49,8 +49,7 @@ def places(directory: Path) -> Mapping[str, Place]:
 
 
 def place_of(there: Mapping[str, Place], name: str) -> Place | None:
-    """Where a model's parameter lies; files may leave out the name of the decoder inside of the whole
-    model."""
+    """Where a model's parameter lies; files may leave out the decoder's name inside of the whole model."""
     return there.get(name) or there.get(name.partition(".")[2])
 
 

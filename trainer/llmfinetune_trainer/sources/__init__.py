@@ -1,2 +1,1 @@
-"""Where models and data come from: Hugging Face, volumes, local paths, https, ConfigMaps. Fetching and
-digests only."""
+"""Where models and data come from: Hugging Face, volumes, local paths, https, ConfigMaps."""

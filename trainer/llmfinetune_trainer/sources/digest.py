@@ -26,7 +26,6 @@ def digest_json(value: Any) -> str:
 
 
 def stat_fingerprint(files: Mapping[str, Path]) -> str:
-    """Cheap identity of local files by name, size and time of change, to skip reading what was read
-    before."""
+    """Cheap identity of local files, by name, size and time of change: tells what need not be read again."""
     stats = {name: path.stat() for name, path in files.items()}
     return digest_json({name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()})

@@ -68,8 +68,8 @@ def fetch(found: HubRevision, names: Sequence[str], context: FetchContext) -> Pa
 
 
 def remove_unfinished(layout: Layout) -> None:
-    """Removes what killed downloads left: the library begins each anew, under another name. Only while nobody
-    else downloads."""
+    """Removes what killed downloads left, as the library begins each anew under another name. Only for a
+    cache into which nobody downloads meanwhile."""
     for path in (layout.cache / "hub").glob("*/blobs/*.incomplete"):
         path.unlink(missing_ok=True)
 

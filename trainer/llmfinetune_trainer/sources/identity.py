@@ -10,8 +10,7 @@ from llmfinetune_trainer.sources.local import local_path
 
 
 def identities(config: RunConfig, context: FetchContext) -> dict[str, str | None]:
-    """Identity of the model's and the data set's source; None where it cannot be known now, as without a
-    network."""
+    """Identity of the model's and the data set's source; None where it cannot be known, as when offline."""
     return {
         "model": _identity(config.model.source, config.model.revision, "model", context),
         "dataset": _identity(config.dataset.source, config.dataset.revision, "dataset", context),

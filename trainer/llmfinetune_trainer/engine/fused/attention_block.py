@@ -4,8 +4,8 @@ With x̂ = norm(x), [q k v] = qkv(x̂), queries and keys normalised where the fa
 position, and m = attention(q, k, v), the half adds o(m) to the residual stream. Backward, with g the
 gradient of the stream behind it,
 
-    dm = oᵀ(g)    d[q k v] = rotation⁻¹(attention_backward(dm))    dx̂ = qkvᵀ(d[q k v])    dx = g +
-    norm_backward(dx̂)
+    dm = oᵀ(g)                d[q k v] = rotation⁻¹(attention_backward(dm))
+    dx̂ = qkvᵀ(d[q k v])       dx = g + norm_backward(dx̂)
 
 Queries, keys and values are kept; x̂ is computed again from x.
 """

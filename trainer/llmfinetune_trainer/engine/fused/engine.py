@@ -36,9 +36,8 @@ class FusedGradients:
         adapters: its adapters' flat state; the layers must hold what was published last.
         kernels: `None` chooses by type and processor.
         share_prefix: whether a common beginning of all documents is computed once.
-        recompute: whether activations are computed again in the backward pass instead of kept: half the
-        memory of the
-            activations or less, half again as much work in the layers.
+        recompute: whether activations are computed again in the backward pass instead of kept: at most half
+            of their memory, and half again as much work in the layers.
     """
 
     def __init__(
@@ -69,8 +68,7 @@ class FusedGradients:
         self._lowest = next(layer.number for layer in self.layers if layer.has_adapters)
 
     def forward_backward(self, batch: MicroBatch, *, scale: float, dropout_seed: int) -> float:
-        """Adds the gradient of `scale` times the loss to the adapters' flat gradient; returns the unscaled
-        loss."""
+        """See `GradientComputer`."""
         return self.compute(
             rows_of(batch, share_prefix=self.share_prefix), scale=scale, dropout_seed=dropout_seed
         )

@@ -42,8 +42,7 @@ class Work(NamedTuple):
 
 
 def work_with(weights: Weights, lengths: Sequence[int], *, num_supervised: int) -> Work:
-    """Operations of documents of `lengths`, `num_supervised` of whose positions predict a supervised
-    token."""
+    """Operations of documents of `lengths`, with loss at `num_supervised` of their positions."""
     return Work(
         layers=4 * weights.layers * sum(lengths),
         head=4 * weights.head * num_supervised,

@@ -49,8 +49,7 @@ class Rotary(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """A dropout mask that is computed again wherever it is needed: entry (row, column) is kept by a hash of
-    both."""
+    """A dropout mask that is computed wherever it is needed: a hash of row and column keeps an entry."""
 
     probability: float
     seed: int
@@ -115,8 +114,7 @@ class Kernels(Protocol):
         """Loss of each row in 32 bits; with `gradient`, logits become softmax - onehot."""
 
     def attention(self, qkv: Tensor, documents: Documents, heads: Heads, *, out: Tensor) -> Tensor:
-        """Causal attention within each document. Returns what the backward pass needs, [rows, heads] in 32
-        bits."""
+        """Causal attention within each document; returns what backward needs, [rows, heads] in 32 bits."""
 
     def attention_backward(
         self,

@@ -49,8 +49,7 @@ def forward(
 def backward(
     layer: Layer, saved: SavedMlp, slope: Tensor, run: Pass, *, kept: Tensor | None, wants_input: bool
 ) -> None:
-    """Adds the half's gradients, and turns `slope` [rows kept, hidden + rank] into the gradient of its
-    input."""
+    """Adds the half's gradients, and turns `slope` [rows kept, hidden + rank] into that of its input."""
     rows, hidden = saved.x.shape
     masks = run.masks(layer.down, kept)
     upstream = slope[:, : hidden + layer.down.rank]

@@ -1,5 +1,4 @@
-"""The layer's operations through the compiled library, on bf16 tensors whose columns are neighbours in
-memory."""
+"""The layer's operations through the compiled library, on bf16 tensors with neighbouring columns."""
 
 import ctypes
 

@@ -5,8 +5,7 @@ from torch import Tensor
 
 
 class Space:
-    """Named buffers, as large as the largest micro-batch wanted them. Contents are whatever was left
-    there."""
+    """Named buffers, as large as the largest micro-batch wanted them, holding whatever was left there."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype

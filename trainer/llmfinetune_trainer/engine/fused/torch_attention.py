@@ -3,8 +3,8 @@
 Query heads that share a key head become rows of one batched product, so that keys are never repeated, and a
 document's scores are all that is ever held. With P the weights, G the upstream gradient and S = scale·Q·Kᵀ:
 
-    O = P·V     dV = Pᵀ·G     dP = G·Vᵀ     dS = P∘(dP - rowsum(P∘dP))     dQ = scale·dS·K     dK =
-    scale·dSᵀ·Q
+    O = P·V     dV = Pᵀ·G     dP = G·Vᵀ     dS = P∘(dP - rowsum(P∘dP))
+    dQ = scale·dS·K           dK = scale·dSᵀ·Q
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,7 @@ class _Document(NamedTuple):
 
 
 def forward(qkv: Tensor, documents: Documents, heads: Heads, *, out: Tensor) -> Tensor:
-    """Writes attention's output [rows, query columns]; returns the log-sum-exp of the scores [rows,
-    heads]."""
+    """Writes attention's output [rows, query columns]; returns the scores' log-sum-exp [rows, heads]."""
     norms = torch.empty(len(qkv), heads.num_query)
     for document in _iterate(documents):
         query, key, value = _parts(qkv, document, heads)

@@ -1,5 +1,4 @@
-"""The layer's operations in plain torch: the reference for the compiled ones, and what runs where those
-cannot."""
+"""The layer's operations in plain torch: reference for the compiled ones, and used where those cannot run."""
 
 import torch
 from torch import Tensor
