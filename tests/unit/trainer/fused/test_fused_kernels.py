@@ -47,9 +47,10 @@ def product_of(rows: int, depth: int, columns: int) -> Operation:
     return product
 
 
-def product_over_rows_of(rows: int) -> Operation:
+def product_over_rows_of(rows: int, *, columns: int = 24) -> Operation:
     def product_over_rows(kernels: Kernels) -> tuple[Tensor, ...]:
-        return (kernels.product_over_rows(noise(rows, 30)[:, 3:27], noise(rows, 100, seed=1)[:, :90]),)
+        a, b = noise(rows, columns + 6), noise(rows, 100, seed=1)
+        return (kernels.product_over_rows(a[:, 3 : columns + 3], b[:, :90]),)
 
     return product_over_rows
 
@@ -145,6 +146,8 @@ OPERATIONS = {
     ),
     "product over an even number of rows": product_over_rows_of(66),
     "product over an odd number of rows": product_over_rows_of(51),
+    "product over one row": product_over_rows_of(1),
+    "product over an odd number of rows, in pieces": product_over_rows_of(5, columns=400),
     "product of an odd depth": product_of(64, 51, 64),
     "norm": rms_norm,
     "norm of a sum": rms_norm_of_sum,

@@ -137,7 +137,7 @@ void pack(const Operands& o, index_t column, index_t k, index_t depth, uint32_t*
 template <int VECTORS>
 void part(const Operands& o, index_t column, index_t from, index_t to, Scratch& scratch, index_t& packed) {
   constexpr index_t PANEL = 16 * VECTORS;
-  const index_t blocks = (o.depth + DEEPEST - 1) / DEEPEST, block = (o.depth / 2 + blocks - 1) / blocks * 2;
+  const index_t pairs = (o.depth + 1) / 2, blocks = (o.depth + DEEPEST - 1) / DEEPEST, block = (pairs + blocks - 1) / blocks * 2;
   const index_t columns = std::min(PANEL, o.columns - column);
   scratch.reserve(4 * (block / 2 * PANEL + (blocks > 1 ? (to - from) * PANEL : 0)) + 128);
   uint32_t* panel = scratch.take<uint32_t>(block / 2 * PANEL);
