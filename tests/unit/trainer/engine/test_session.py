@@ -175,7 +175,7 @@ def test_samples_that_cannot_share_a_sequence_are_computed_one_at_a_time(
         eos_token_id=0, bos_token_id=0,
     )  # fmt: skip
     AutoModelForCausalLM.from_config(shape).save_pretrained(directory)
-    plain = RuntimeConfig(backend="torch")  # Intel's extension, where it is faster, would stay in this process
+    plain = RuntimeConfig(backend="torch")  # what may be faster, Intel's, would stay in this process
     convolving = config.model_copy(update={"model": ModelConfig(source=str(directory)), "runtime": plain})
     run(convolving, Layout(tmp_path / "packed"), recorder=recorder)
     facts = recorder.reports[-1].runtime
