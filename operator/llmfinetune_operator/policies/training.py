@@ -8,6 +8,7 @@ from llmfinetune_operator.observed import Object
 from llmfinetune_operator.policies import pods
 from llmfinetune_operator.policies.attempts import TrainingStep, next_attempt
 from llmfinetune_operator.policies.completion import known_result, missing_result, result_due
+from llmfinetune_operator.policies.counts import Counts
 from llmfinetune_operator.policies.failing import job_failed, stalled_for_long, worker_failed
 from llmfinetune_operator.policies.losses import Losses, losses
 from llmfinetune_operator.policies.lost_nodes import lost_worker
@@ -42,7 +43,8 @@ def training_step(view: View, *, room: Room, prepared: bool) -> TrainingStep:
     if view.suspended and is_fixed(view, job):
         return replace(step, delete=not pods.is_leaving(job))
     if needs_restart(view, job) or is_resized(view, job) or not prepared:
-        return next_attempt(view, step, step.counts)
+        # Somebody asked for another attempt: what fails in the one that goes is not held against it.
+        return next_attempt(view, step, Counts.of(view))
     return _active(view, step, lost, room)
 
 

@@ -164,6 +164,17 @@ def crash(world: World, code: int = 137) -> None:
     world.settle()
 
 
+def test_a_crash_of_workers_that_an_edit_replaces_is_not_held_against_the_edit() -> None:
+    world = World(runPolicy={"maxRestarts": 1}).training()
+    crash(world)
+    world.wait(40)
+    world.edit(runtime={"image": "a:1"})
+    world.end(WORKERS[0], 137)
+    world.settle()
+    assert (world.phase, world.status["attempt"]) == ("Training", 2)
+    assert world.status["workers"]["failures"] == 1
+
+
 def test_one_crash_is_left_to_the_training_operator() -> None:
     world = World().training()
     crash(world)
