@@ -36,7 +36,7 @@ def heirs(session: Session) -> Iterator[dict[str, Object]]:
 
 def test_continued_run_is_one_history_with_its_origin(session: Session, heirs: dict[str, Object]) -> None:
     assert phase(heirs[FURTHER]) == "Succeeded"
-    assert heirs[FURTHER]["status"]["resumedFrom"] == f"pvc://{FIRST}"
+    assert heirs[FURTHER]["status"]["resumedFrom"] == f"pvc://{FIRST}/."
     assert_every_sample_once(session, FURTHER, steps=10)
 
 
