@@ -1,5 +1,6 @@
 """The provider that lets `kind` run a cluster in Docker."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ MINIMUM_KIND = (0, 24)
 NODE_GB = 14.0
 """What the node takes of Docker's disk: its own image, and ours both packed and unpacked."""
 START_SECONDS = 120.0
+IMAGE_VARIABLE = "LLMFINETUNE_KIND_IMAGE"
+"""Names a node image to take instead of kind's own: a mirror's, another version's, one that was built here."""
 
 
 def kind_is_usable() -> bool:
@@ -126,7 +129,8 @@ class KindProvider:
                 return
             progress.note("the kind cluster that is there does not answer any more: it is made anew")
             self._kind("delete", "cluster")
-        self._kind("create", "cluster", "--wait=180s")
+        image = os.environ.get(IMAGE_VARIABLE, "")
+        self._kind("create", "cluster", "--wait=180s", *([f"--image={image}"] if image else []))
 
     def _comes_back(self) -> bool:
         """Start a node that was stopped, write the kubeconfig again, and say whether that was all it took."""

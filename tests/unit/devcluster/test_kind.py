@@ -80,6 +80,15 @@ def test_up_does_what_the_cluster_lacks(case: Case, provider: KindProvider, tmp_
     assert provider.is_running()
 
 
+def test_a_node_image_of_the_users_is_taken(
+    provider: KindProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(kind.IMAGE_VARIABLE, "mirror/kindest/node:v1.34.4")
+    provider.up(with_kwok=False)
+    [created] = [call for call in calls(tmp_path) if call.startswith("kind create")]
+    assert "--image=mirror/kindest/node:v1.34.4" in created.split()
+
+
 def test_a_cluster_too_old_is_refused_with_a_way_out(provider: KindProvider, tmp_path: Path) -> None:
     (tmp_path / "version").write_text('{"serverVersion": {"gitVersion": "v1.30.4"}}')
     with pytest.raises(MissingRequirementError, match=r"v1\.30\.4, and 1\.31") as caught:
