@@ -11,7 +11,8 @@ A real Kubernetes for development, tests and the demo.
 
 Providers (--provider, or the variable LLMFINETUNE_PROVIDER):
   kubeconfig  the cluster of your current kubectl context
-  kind        a cluster in Docker, where kind and a Docker daemon are there
+  kind        a cluster in Docker, where kind and a Docker daemon are there; LLMFINETUNE_KIND_IMAGE names
+              another node image than kind's own
   embedded    one node, or two, on this Linux machine, built from Go modules and Debian packages; needs root
   auto        a cluster that an earlier `up` made, else the first of the three that is usable (default)
 """

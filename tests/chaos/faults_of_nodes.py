@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from devcluster.cli import main as devcluster
 from devcluster.embedded.settings import EmbeddedSettings
@@ -10,6 +11,7 @@ from tests.chaos.fault import Change, Fault, Told, resumed
 from tests.chaos.faults_of_workers import (
     RESCALE_SECONDS,
     drain_node,
+    is_recent_restart,
     rescale_counted,
     restart_counted,
     uncordon,
@@ -38,7 +40,7 @@ def second_node(session: Session) -> Iterator[None]:
 
 
 def spread(victim: Victim) -> None:
-    """Sees to it that a worker runs on the second node."""
+    """Sees to it that a worker runs on the second node, and that a loss from now on is counted by itself."""
     uncordon(victim)
     if SECOND in places(victim):
         return
@@ -48,6 +50,7 @@ def spread(victim: Victim) -> None:
     victim.wait("a worker on the second node", lambda: SECOND in places(victim))
     uncordon(victim)
     victim.wait("work on both nodes", lambda: _together_again(victim, moment) is not None)
+    victim.wait_for("the end of this incident", lambda now: not is_recent_restart(now, datetime.now(UTC)))
 
 
 def lose_second_node(_victim: Victim) -> None:
@@ -157,7 +160,7 @@ NODE_LOST = Fault(
     inject=lose_second_node,
     told=restarted_for("NodeLost"),
     workers=2,
-    steps=40,
+    steps=80,
     embedded_only=True,
 )
 NODE_BACK = Fault(
@@ -167,7 +170,7 @@ NODE_BACK = Fault(
     back=node_is_ready,
     workers=2,
     interrupts=False,
-    steps=40,
+    steps=80,
     embedded_only=True,
 )
 NODE_RESTARTED = Fault(
@@ -176,7 +179,7 @@ NODE_RESTARTED = Fault(
     inject=restart_second_node,
     told=restarted_for("NodeLost"),
     workers=2,
-    steps=40,
+    steps=80,
     embedded_only=True,
 )
 WORKER_MOVED = Fault(
@@ -186,6 +189,6 @@ WORKER_MOVED = Fault(
     back=on_nodes(FIRST),
     told=restarted_for("Evicted"),
     workers=2,
-    steps=40,
+    steps=80,
     embedded_only=True,
 )

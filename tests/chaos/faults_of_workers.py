@@ -1,6 +1,7 @@
 """Faults of what computes: processes, pods, their number, and what lies on the volume."""
 
 import time
+from datetime import datetime
 
 from demo.kubectl import Object
 from llmfinetune_operator.policies.losses import SAME_INCIDENT
@@ -21,10 +22,14 @@ def restart_counted(change: Change) -> bool:
     None is added where the fault struck so soon after the last one that both are one incident.
     """
     then, counts = change.workers
-    last = parse_time(then.get("lastRestartTime"))
-    is_same_incident = last is not None and change.struck - last <= SAME_INCIDENT
-    is_counted = counts["restarts"] > then["restarts"] or is_same_incident
+    is_counted = counts["restarts"] > then["restarts"] or is_recent_restart(change.before, change.struck)
     return is_counted and bool(counts.get("lastRestartReason"))
+
+
+def is_recent_restart(fine_tune: Object, now: datetime) -> bool:
+    """Whether workers that are lost now belong to the restart that the status told of last."""
+    last = parse_time(fine_tune["status"]["workers"].get("lastRestartTime"))
+    return last is not None and now - last <= SAME_INCIDENT
 
 
 def rescale_counted(change: Change) -> bool:
@@ -72,18 +77,18 @@ def drain_node(victim: Victim, node: str) -> None:
 
 def autoscale(victim: Victim) -> None:
     """Has Kubernetes' own autoscaler ask for a second worker: below its minimum it needs no metrics."""
-    victim.namespace.apply(autoscaler(victim.name, least=2))
+    victim.namespace.apply(autoscaler_to_two(victim.name))
     victim.wait_for("word of the autoscaler", lambda now: now["spec"]["workers"]["replicas"] == 2)
 
 
-def autoscaler(name: str, *, least: int) -> Object:
-    """Returns a HorizontalPodAutoscaler of a fine-tune's scale subresource."""
+def autoscaler_to_two(name: str) -> Object:
+    """Returns a HorizontalPodAutoscaler of a fine-tune's scale subresource that wants two workers."""
     target = {"apiVersion": "llmfinetune.dev/v1alpha1", "kind": "LLMFineTune", "name": name}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": name},
-        "spec": {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": least},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 2},
     }
 
 
