@@ -28,7 +28,7 @@ NODE_GB = 14.0
 """What the node takes of Docker's disk: its own image, and ours both packed and unpacked."""
 START_SECONDS = 120.0
 IMAGE_VARIABLE = "LLMFINETUNE_KIND_IMAGE"
-"""Names a node image to take instead of kind's own: a mirror's, another version's, one that was built here."""
+"""Names a node image to take instead of kind's own: a mirror's, another version's, one built here."""
 
 
 def kind_is_usable() -> bool:
