@@ -42,15 +42,9 @@ def second_node(session: Session) -> Iterator[None]:
 def spread(victim: Victim) -> None:
     """Sees to it that a worker runs on the second node, and that a loss from now on is counted by itself."""
     uncordon(victim)
-    if SECOND in places(victim):
-        return
-    moment = victim.moment()
-    victim.namespace.run("cordon", FIRST)
-    victim.kill_pods(victim.worker(1))
-    victim.wait("a worker on the second node", lambda: SECOND in places(victim))
-    uncordon(victim)
-    victim.wait("work on both nodes", lambda: _together_again(victim, moment) is not None)
-    victim.wait_for("the end of this incident", lambda now: not is_recent_restart(now, datetime.now(UTC)))
+    if SECOND not in places(victim):
+        _move_to_second_node(victim)
+    victim.wait_for("the end of the last incident", lambda now: not is_recent_restart(now, datetime.now(UTC)))
 
 
 def lose_second_node(_victim: Victim) -> None:
@@ -119,6 +113,15 @@ def restarted_for(reason: str) -> Told:
         return restart_counted(change) and counts["lastRestartReason"] == reason and no_failure
 
     return told
+
+
+def _move_to_second_node(victim: Victim) -> None:
+    moment = victim.moment()
+    victim.namespace.run("cordon", FIRST)
+    victim.kill_pods(victim.worker(1))
+    victim.wait("a worker on the second node", lambda: SECOND in places(victim))
+    uncordon(victim)
+    victim.wait("work on both nodes", lambda: _together_again(victim, moment) is not None)
 
 
 def _together_again(victim: Victim, moment: Moment) -> float | None:
